@@ -113,6 +113,8 @@ class Manifest:
     """The tasks."""
     references: tuple[ReferenceRecord, ...]
     """One per task and reference."""
+    headlines: dict[str, str]
+    """The family that ranks, by task (definitions: Lift)."""
     files: dict[str, str]
     """sha256 of every file of clips and signals, by path below the folder."""
 

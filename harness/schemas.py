@@ -14,7 +14,6 @@ from typing import Any, TypeVar, cast
 from harness import notebook, untrusted
 from harness.model_facts import ModelFacts
 from harness.types import (
-    FAMILIES,
     MIN_SIGNALS,
     NEAR_COPY_CORRELATION,
     NEAR_COPY_PERCENT,
@@ -36,15 +35,13 @@ class ReferenceCounts:
     model: ModelRef
     """The reference."""
     family: str
-    """One of FAMILIES."""
+    """Its kind and resolution (`families`)."""
     n_signals: int
     """Signals published, degenerate ones included."""
     n_degenerate: int
     """Of these, degenerate: never judged, in no rate."""
     silence_class: str
     """What the reference says of silence, as a canonical label or OTHER: the class that is degenerate."""
-    bands: int | None = None
-    """Bands, evenly spaced in log frequency, that its signals are made of; None for single bins."""
     seed: int = 0
     """What the extraction was seeded with."""
     n_draws: int = 1
@@ -119,11 +116,13 @@ class FamilyScore:
     __pydantic_config__ = STRICT
 
     family: str
-    """One of FAMILIES."""
+    """Its kind and resolution (`families`)."""
     rates: Rates
     """Means over the references that are not the candidate itself; lift only over those with MIN_SIGNALS."""
     visible: Rates
     """The same over the signals that are visible to the candidate (VISIBLE)."""
+    robust: Rates
+    """The same over those that keep their class, for their reference, with noise in place of the rest."""
     by_class: dict[str, Estimate]
     """Transfer for each class of signals."""
     as_silence: dict[str, Estimate]
@@ -156,6 +155,8 @@ class Scorecard:
 
     whole: WholeClipScore
     """On whole clips."""
+    headline_family: str
+    """The family of signals that ranks."""
     families: tuple[FamilyScore, ...]
     """One per family published, headline first."""
     known_answer: float | None
@@ -168,7 +169,7 @@ class Scorecard:
     @property
     def headline(self) -> FamilyScore | None:
         """The family that ranks, if its signals are published."""
-        return next((f for f in self.families if f.family == FAMILIES[0]), None)
+        return next((f for f in self.families if f.family == self.headline_family), None)
 
     @property
     def lift(self) -> Estimate | None:

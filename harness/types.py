@@ -2,8 +2,8 @@
 
 Conventions: frozen dataclasses; the unit is in the name (`sample_rate_hz`, `seconds_seen`); shares are
 fractions in [0, 1]; an unknown value is `None`, never -1, 0.0 or "?"; every field has its sentence under it.
-Arrays are numpy: waveforms float32 (n_samples,), masks bool and levels uint8 (n_bins,) with
-n_bins = n_samples // 2 + 1.
+Arrays are numpy: waveforms float32 (n_samples,), masks bool and levels uint8 (N,) over the N coefficients of
+a domain.
 
 What lies on disk as JSON is made of these, in `schemas`.
 """
@@ -28,9 +28,6 @@ PROTOCOL = 2
 OTHER = "other"
 """Label of a model's classes outside the task's canonical labels; when it wins, the signal is rejected."""
 
-FAMILIES = ("responsibility", "minimal")
-"""Families of signals (definitions: Families). Never mixed in one rate; the first is the headline."""
-
 SET_KINDS = ("disjoint", "necessary", "complete")
 """Further sets of a clip, stored next to its signals and in no rate (definitions: necessary, complete)."""
 
@@ -43,8 +40,8 @@ N_SWAPS = 3
 N_MATCHED = 4
 """Other places of its clip for a signal's runs, where there are so many (definitions: matched)."""
 
-DEFAULT_BANDS = 128
-"""Bands, evenly spaced in log frequency, that `responsibility` works on (definitions: Resolution)."""
+N_COMPLETIONS = 8
+"""Seeded draws of what stands in for the rest of a signal, under which it is checked (`completions`)."""
 
 N_LEVELS = 8
 """Nested levels of a minimal signal, itself and the whole clip among them (definitions: Levels)."""
@@ -122,6 +119,8 @@ class DatasetRef:
     """Always `test`: nothing here is for training."""
     sha256: str
     """Content of clips and signals of this task: what makes two runs comparable."""
+    headline: str
+    """The family of its signals that ranks (`families`)."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -148,26 +147,6 @@ class Clip:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Bands:
-    """A partition of the rfft bins of a clip into neighbouring bands."""
-
-    n_samples: int
-    """Samples of the clip."""
-    sample_rate_hz: int
-    """Rate of the clip."""
-    edges: NDArray[np.int64]
-    """(n_bands + 1,) rising from 0 to n_bins; band i holds bins edges[i] .. edges[i + 1] - 1."""
-
-    @property
-    def n_bins(self) -> int:
-        """n_samples // 2 + 1."""
-        return self.n_samples // 2 + 1
-
-    def __len__(self) -> int:
-        return len(self.edges) - 1
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
 class SufficientSignal:
     """A part of a clip's spectrum that alone gets the same class from the reference as the whole clip."""
 
@@ -176,7 +155,7 @@ class SufficientSignal:
     clip_id: str
     """The clip it is part of."""
     family: str
-    """One of FAMILIES."""
+    """Its kind and resolution (`families`)."""
     draw: int
     """Which of the independent extractions of the clip it is, from 1."""
     reference: str
@@ -192,11 +171,12 @@ class SufficientSignal:
     sample_rate_hz: int
     """Rate of both."""
     mask: Mask
-    """(n_bins,) the kept bins."""
+    """(N,) the kept coefficients, of the domain of its family: bins, blocks or coefficients of tiles."""
     guarantee: str
-    """`one_minimal`, `prefix_minimal` or `budget_spent` (definitions: minimal)."""
-    resolution: int
-    """Number of bands the guarantee refers to; n_bins when every band is one bin."""
+    """`one_minimal`, `prefix_minimal` or `budget_spent` (definitions: minimal), for the atoms of its
+    family."""
+    n_atoms: int
+    """Atoms of its clip."""
     p_whole: float
     """Probability the reference gives `expected` on the whole clip."""
     p_signal: float
@@ -213,18 +193,23 @@ class SufficientSignal:
     """What the search's randomness was drawn from."""
     sha256: str
     """Of the float32 samples of the signal, little-endian."""
+    survival: tuple[float, ...] | None = None
+    """Share of draws of each of `completions.CHECKED` under which its atoms keep the class; None for a
+    degenerate signal."""
+    rest_clip: str | None = None
+    """The clip that stands in for the rest, where the completion of its family is `swap`."""
     levels: Levels | None = None
-    """(n_bins,) the first level that keeps each bin, 0 for those of the mask (definitions: Levels); None in
-    family `responsibility`, for a degenerate signal, and without a responsibility ranking of the clip."""
+    """(N,) the first level that keeps each coefficient, 0 for those of the mask (definitions: Levels); None
+    in families by responsibility, for a degenerate signal, and without a ranking in its domain."""
 
     @property
     def n_kept(self) -> int:
-        """Number of kept bins, k."""
+        """Number of kept coefficients, k."""
         return int(self.mask.sum())
 
     def __repr__(self) -> str:
-        bins = f"{self.n_kept:,} of {len(self.mask):,} bins"
-        return f"SufficientSignal({self.clip_id} of {self.reference}: {self.expected}, {bins}, {self.family})"
+        size = f"{self.n_kept:,} of {len(self.mask):,} coefficients"
+        return f"SufficientSignal({self.clip_id} of {self.reference}: {self.expected}, {size}, {self.family})"
 
     def _repr_html_(self) -> str:
         scalars = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray)}
@@ -262,11 +247,11 @@ class CausalSet:
     sample_rate_hz: int
     """Its rate."""
     mask: Mask
-    """(n_bins,) the bins of the set."""
+    """(N,) the coefficients of the set."""
     guarantee: str
     """As of a signal: minimal among the sets of its kind."""
-    resolution: int
-    """Number of bands the guarantee refers to."""
+    n_atoms: int
+    """Atoms of its clip."""
     p_whole: float
     """Probability the reference gives `expected` on the whole clip."""
     p_alone: float
@@ -286,7 +271,7 @@ class CausalSet:
 
     @property
     def n_kept(self) -> int:
-        """Number of bins of the set."""
+        """Number of coefficients of the set."""
         return int(self.mask.sum())
 
 
@@ -353,6 +338,9 @@ class Verdict:
     """Seconds of the stimulus inside the model's window."""
     energy_seen: float
     """Share of its energy inside the window and below the model's Nyquist frequency; 1 for silence."""
+    robust: bool | None
+    """Whether the signal keeps its class, for its reference, with noise in place of the rest; None for
+    `whole` and `silence`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -74,26 +74,26 @@ def extract(
     search: str = "minimal",
     seed: int = 0,
 ) -> Signal:
-    """Search one clip for the smallest part of its frequencies that alone keeps the class of a model.
+    """Search one clip for the smallest part of it that alone keeps the class of a model.
 
     Args:
         model: a loaded model, a Hub id or a folder.
         waveform: (n_samples,) mono float32, in [-1, 1].
         sample_rate_hz: its rate.
-        search: `minimal`, `responsibility` or `gradient`.
+        search: `minimal`, `responsibility` or `gradient`; of other atoms than usual as `minimal@bands64`,
+            `responsibility@tiles8x16`, `minimal@blocks10ms`.
         seed: of the search.
 
     Raises:
         BadInput: no such search, or a waveform that the model cannot take.
         NotValid: there is no signal; the line says why.
     """
-    from harness import spectra
-    from harness.extract import SEARCHES, runner
+    from harness.dataset.completed import sound_of
+    from harness.extract import named, runner
     from harness.extract.search_task import Draws
     from harness.journal import Journal
 
-    if search not in SEARCHES:
-        raise BadInput(f"no search {search!r}; expected one of {', '.join(SEARCHES)}")
+    chosen_search = named(search)
     _require_sound(waveform)
     classifier = load_model(model) if isinstance(model, str | Path) else model
     names = classifier.class_names
@@ -102,7 +102,7 @@ def extract(
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal", {}, "")
         try:
-            arguments = (classifier, classifier.ref.repo_id, mapping, [clip], [SEARCHES[search]], journal)
+            arguments = (classifier, classifier.ref.repo_id, mapping, [clip], [chosen_search], journal)
             (extracted,) = runner.extract(*arguments, draws=Draws(seed=seed))
         finally:
             journal.close()
@@ -110,8 +110,7 @@ def extract(
         reason = extracted.skipped[0].why if extracted.skipped else "the search ended without one"
         raise NotValid(f"no signal: {reason}")
     record = extracted.signals[0]
-    alone = spectra.keep(spectra.spectrum(clip.waveform), record.mask, record.n_samples)
-    return Signal(record, alone, clip.waveform)
+    return Signal(record, sound_of(record, clip, {clip.clip_id: clip}.__getitem__), clip.waveform)
 
 
 def _require_sound(waveform: Waveform) -> None:

@@ -20,7 +20,7 @@ from harness.api.signals import Picture
 from harness.api.suite import Suite, load_suite
 from harness.errors import BadInput
 from harness.schemas import Entry, Rates
-from harness.types import FAMILIES, Estimate
+from harness.types import Estimate
 
 if TYPE_CHECKING:
     from harness.evaluation import runner
@@ -110,11 +110,12 @@ def evaluate(
     label_map: str | Path | None = None,
     ci_width: float | None = None,
     limit: int | None = None,
+    out: str | Path | None = None,
     progress: bool = True,
 ) -> Result:
     """Score how often a model accepts the sufficient signals of the references of a task.
 
-    Answers are kept in the cache (`$GOODENOUGH_CACHE`): what was asked once is not asked again.
+    What was asked once is not asked again.
 
     Args:
         model: a loaded model, a Hub id or a folder.
@@ -124,6 +125,8 @@ def evaluate(
         ci_width: stop when the interval of the lift is at most that to either side, in (0, 1]; then only the
             headline family is judged, and the result cannot be submitted.
         limit: only so many clips, to try it out; such a result cannot be submitted.
+        out: folder in which answers are kept, as that of `goodenough evaluate --out`; without it the cache
+            (`$GOODENOUGH_CACHE`).
         progress: show a bar.
 
     Raises:
@@ -146,10 +149,10 @@ def evaluate(
         mapping = labels.harmonise(classifier.class_names, spec)
     else:
         mapping = labels.from_file(Path(label_map), classifier.class_names, spec, classifier.ref)
-    out = paths.cache() / "library"
+    folder = paths.cache() / "library" if out is None else Path(out)
     with live_table(task) if progress else nullcontext(lambda *_: None) as step:
         result = runner.evaluate(
-            classifier, mapping, opened._open, spec, out, ci_width=ci_width, limit=limit, progress=step
+            classifier, mapping, opened._open, spec, folder, ci_width=ci_width, limit=limit, progress=step
         )
     return Result(result, opened)
 
@@ -159,7 +162,7 @@ def transfer_matrix(
     task: str,
     *,
     extra: Iterable[Result] = (),
-    family: str = FAMILIES[0],
+    family: str | None = None,
     rate: str = "transfer",
 ) -> pd.DataFrame:
     """Which model accepts the signals of which reference.
@@ -201,7 +204,7 @@ def plot_matrix(
     task: str,
     *,
     extra: Iterable[Result] = (),
-    family: str = FAMILIES[0],
+    family: str | None = None,
     rate: str = "transfer",
 ) -> Picture:
     """The same as a heat map, as the pages draw it. For arguments and errors see `transfer_matrix`."""
@@ -210,14 +213,13 @@ def plot_matrix(
     return Picture(heatmap.picture(_matrix(suite, task, extra, family, rate), rate))
 
 
-def _matrix(suite: Suite, task: str, extra: Iterable[Result], family: str, rate: str) -> Matrix:
+def _matrix(suite: Suite, task: str, extra: Iterable[Result], family: str | None, rate: str) -> Matrix:
     from leaderboard.board import entries
     from leaderboard.board.matrix import matrix_of
 
     known = [field.name for field in dataclasses.fields(Rates)]
     if rate not in known:
         raise BadInput(f"no rate {rate!r}; expected one of {', '.join(known)}")
-    if family not in FAMILIES:
-        raise BadInput(f"no such family: {family!r}; expected one of {', '.join(FAMILIES)}")
+    chosen = suite.family(task, family)
     references = [entry for _, entry in entries.references_of(suite._open, suite._open.task(task).name)]
-    return matrix_of([*references, *(result.entry for result in extra)], family)
+    return matrix_of([*references, *(result.entry for result in extra)], chosen)

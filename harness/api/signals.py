@@ -101,11 +101,13 @@ class Signal:
         return Player(self.clip, self.record.sample_rate_hz)
 
     def plot(self) -> Picture:
-        """The spectrum of the clip, with the bins of the signal drawn over it."""
-        from leaderboard.plots import inline
+        """The clip, with what the signal keeps of it highlighted.
 
-        rate = self.record.sample_rate_hz
-        return Picture(inline.spectrum_picture(self.clip, self.record.mask, rate, alone=True))
+        Bins and bands are drawn over its spectrum, blocks and tiles over its spectrogram.
+        """
+        from leaderboard.plots.signals import signal_picture
+
+        return Picture(signal_picture(self.clip, self.record, alone=True))
 
     def __repr__(self) -> str:
         return repr(self.record).removeprefix("Sufficient")

@@ -13,7 +13,6 @@ from harness.api.results import Result
 from harness.api.suite import Suite
 from harness.errors import BadInput
 from harness.plurals import plural
-from harness.types import FAMILIES
 
 if TYPE_CHECKING:
     from harness.metrics.flat_earth import Share
@@ -27,17 +26,18 @@ class StudyResult:
     study: Study
     """All of it, as `study.json` holds it."""
 
-    def to_frame(self, what: str, family: str = FAMILIES[0]) -> pd.DataFrame:
+    def to_frame(self, what: str, family: str | None = None) -> pd.DataFrame:
         """One part of it as a table.
 
         Args:
             what: `flat_earthers`, a row for each model; or `pairs`, one for each reference and judge.
-            family: `responsibility` or `minimal`.
+            family: a family of the study; None for the headline.
 
         Raises:
             BadInput: no such part, or no such family in this study.
         """
         parts = {f.family: f for f in self.study.families}
+        family = self.study.families[0].family if family is None else family
         if family not in parts:
             raise BadInput(f"no family {family!r} in this study; it has: {', '.join(parts)}")
         if what == "flat_earthers":

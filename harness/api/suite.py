@@ -9,11 +9,10 @@ import pandas as pd
 from harness import notebook
 from harness.api.signals import Player, Signal
 from harness.dataset import suites
-from harness.errors import BadInput
+from harness.errors import BadInput, likely
 from harness.plurals import plural
 from harness.schemas import Entry
 from harness.starter.paths import open_suite
-from harness.types import FAMILIES
 
 
 class Suite:
@@ -36,13 +35,34 @@ class Suite:
         """
         return [record.model.repo_id for record in self._open.references(self._open.task(task).name)]
 
-    def signals(self, task: str, reference: str, family: str = FAMILIES[0]) -> list[Signal]:
+    def families(self, task: str) -> tuple[str, ...]:
+        """The families of the signals of a task, the headline first, as `responsibility@bands32`.
+
+        Raises:
+            BadSignals: it has no such task.
+        """
+        return self._open.families(self._open.task(task).name)
+
+    def family(self, task: str, name: str | None = None) -> str:
+        """A family of a task by name; without one the headline.
+
+        Raises:
+            BadSignals: it has no such task.
+            BadInput: it has no such family.
+        """
+        families = self.families(task)
+        if name is not None and name not in families:
+            hint = likely(name, families)
+            raise BadInput(f"no such family: {name!r}; expected one of {', '.join(families)}{hint}")
+        return families[0] if name is None else name
+
+    def signals(self, task: str, reference: str, family: str | None = None) -> list[Signal]:
         """The signals of a reference, degenerate ones left out.
 
         Args:
             task: name of a task.
             reference: its Hub id, or the part behind the slash.
-            family: `responsibility` or `minimal`.
+            family: one of `families`; None for the headline.
 
         Raises:
             BadInput: it has no such task, reference or family.
@@ -57,8 +77,7 @@ class Suite:
         if reference not in by_name:
             known = ", ".join(self.references(name))
             raise BadInput(f"{self._open.name} has no reference {reference!r} for {name}; it has: {known}")
-        if family not in FAMILIES:
-            raise BadInput(f"no such family: {family!r}; expected one of {', '.join(FAMILIES)}")
+        family = self.family(name, family)
         return [
             Signal(record, waveform, self._open.clip(name, record.clip_id).waveform)
             for record, waveform in self._open.signals(name, by_name[reference].slug)
@@ -104,7 +123,8 @@ class Suite:
 
         Examples:
             >>> verdicts = suite.verdicts("emotion")
-            >>> signals = verdicts[(verdicts["stimulus"] == "signal") & (verdicts["family"] == "minimal")]
+            >>> is_minimal = verdicts["family"] == "minimal@bins"
+            >>> signals = verdicts[(verdicts["stimulus"] == "signal") & is_minimal]
             >>> (signals["predicted"] == signals["expected"]).groupby(signals["model"]).mean()
             model
             ...

@@ -51,6 +51,11 @@ RENAMED = {
 }
 """Verbs and options under their old names -> under their new ones; the old ones work for one version."""
 
+RETIRED = {
+    "extract --bands": "the resolution is part of the search: --search responsibility@bands64",
+}
+"""Options that are gone, and what does their work now."""
+
 
 class Verbs(click.Group):
     """A group that suggests the closest verb for a mistyped one."""
@@ -118,6 +123,7 @@ def run(arguments: list[str]) -> int:
     speak_plainly()
     try:
         _refuse_empty(arguments)
+        _refuse_retired(arguments)
         result = goodenough.main(_with_new_names(arguments), prog_name="goodenough", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except GoodenoughError as error:
@@ -166,6 +172,15 @@ def _with_new_names(arguments: list[str]) -> list[str]:
         elif argument:
             new_arguments.append(argument)
     return [*verb, *new_arguments, *rest[end:]]
+
+
+def _refuse_retired(arguments: list[str]) -> None:
+    """Refuse an option that is gone, with what does its work now."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    for argument in arguments[1:end]:
+        option = argument.partition("=")[0]
+        if hint := RETIRED.get(f"{arguments[0]} {option}"):
+            raise BadInput(f"no option {option}; {hint}")
 
 
 def _refuse_empty(arguments: list[str]) -> None:

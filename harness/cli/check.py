@@ -260,7 +260,7 @@ def _coverages(suite: Suite, fits: list[_TaskFit], model: ModelRef) -> Iterator[
 
     As in the scorecard: the mean over references but the model itself.
     """
-    from harness.types import FAMILIES, MIN_COVERAGE
+    from harness.types import MIN_COVERAGE
     from leaderboard.formatting import text
 
     for fit in fits:
@@ -272,7 +272,7 @@ def _coverages(suite: Suite, fits: list[_TaskFit], model: ModelRef) -> Iterator[
             is_covered = {
                 line.clip_id: line.expected in fit.labels.covered
                 for line in lines
-                if line.family == FAMILIES[0] and not line.degenerate
+                if line.family == suite.headline(fit.task.name) and not line.degenerate
             }
             if is_covered and reference.model.weights_sha256 != model.weights_sha256:
                 shares.append(sum(is_covered.values()) / len(is_covered))

@@ -140,6 +140,8 @@ def show(entry: Entry, suite: Suite, *about_verdicts: str | None) -> None:
         rows += section(title, rows_of(board.RATES, score.rates))
         if score.visible != score.rates:
             rows += section(f"{title} within its window and band", rows_of(main_rates, score.visible))
+        if score.robust != score.rates:
+            rows += section(f"{score.family}, robust signals", rows_of(main_rates, score.robust))
     rows += section("whole clips", rows_of(board.WHOLE, scorecard.whole))
     show_table(f"{entry.model.repo_id} on {entry.task}", columns, rows)
     if panel := remarks.n_panel(entry):

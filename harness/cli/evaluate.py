@@ -43,10 +43,9 @@ from harness.starter.paths import open_suite
 @options.flag("--outgoing", "with_outgoing", help="Let the references judge the model's own signals.")
 @click.option(
     "--search",
-    type=click.Choice(["minimal", "gradient", "responsibility"]),
     default="minimal",
-    metavar="NAME",
-    help="minimal, gradient, responsibility [minimal].",
+    metavar="NAME[@ATOMS]",
+    help="Of its own signals, as in extract [minimal].",
 )
 @options.repeatable("--reference", "given", metavar="M", help="A local reference, for --outgoing.")
 @engine_options
@@ -86,10 +85,12 @@ def evaluate(
     Exit code 1: a result is not valid. 2: a model cannot be evaluated.
     """
     from harness.dataset.suite_notes import joined, note_of_task
+    from harness.extract import named
 
     names = tuple(dict.fromkeys(models))
     if not with_outgoing:
         refuse_without("--outgoing", "given", "search")
+    named(search)
     if len(names) > 1:
         refuse_with("several models", "revision", "label_map", hint=", or evaluate the models one by one")
     if (shard is not None) + (ci_width is not None) + (limit is not None) > 1:

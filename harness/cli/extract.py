@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,31 +14,17 @@ from harness.cli.common import info, label_map_for
 from harness.cli.option_groups import GroupedCommand
 from harness.cli.options import ModelOptions, given, refuse_with, refuse_without
 from harness.cli.output_encoding import json_text
-from harness.cli.selection import searches_with
-from harness.errors import BadInput, likely
+from harness.errors import BadInput
 from harness.plurals import plural
 from harness.progress import progress_bar
 
 if TYPE_CHECKING:
+    from harness.completions import Completion
     from harness.extract.search import Search
 
 
 MAX_DRAWS = 100
 """Extractions of a clip."""
-
-
-class _Bands(click.ParamType):  # type: ignore[type-arg]
-    """A number of bands, or `all`."""
-
-    name = "N|all"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
-        text = str(value)
-        if text == "all":
-            return text
-        if not (text.isascii() and text.isdigit()) or not 2 <= int(text) <= 10**7:
-            self.fail(f"{text!r} is not a number of bands; expected 2 or more, or all", param, ctx)
-        return int(text)
 
 
 @click.command(cls=GroupedCommand)
@@ -58,21 +44,26 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
     metavar="NAME=DIR",
     help="Folder of a corpus, repeatable.",
 )
-@click.option(
+@options.repeatable(
     "--search",
-    "search_name",
-    metavar="NAME",
-    help="responsibility, minimal, gradient [the first two].",
+    "search_names",
+    metavar="NAME[@ATOMS]",
+    help="responsibility, minimal, gradient [the first two]; as minimal@tiles8x16, repeatable.",
+)
+@click.option(
+    "--completion",
+    metavar="C",
+    help="Rest of a signal: zero, noise:-40, swap [zero].",
+)
+@click.option(
+    "--robust",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="SHARE",
+    help="Share of 8 draws of it that must keep the class.",
 )
 @options.number("--limit", help="At most N clips, taken from the classes in turn.")
 @click.option("--split", metavar="S", help="Split of the corpus [test, or the only one].")
-@options.number("--repetitions", help="Random partitions of responsibility [20].")
-@click.option(
-    "--bands",
-    type=_Bands(),
-    metavar="N|all",
-    help="Bands of responsibility; all: single bins [128].",
-)
+@options.number("--repetitions", help="Random partitions of responsibility [10].")
 @click.option("--seed", type=click.IntRange(0), default=0, metavar="S", help="Seed of the searches [0].")
 @click.option(
     "--draws",
@@ -109,11 +100,12 @@ def extract(
     dry_run: bool,
     only: tuple[str, ...],
     corpus_folders: tuple[str, ...],
-    search_name: str | None,
+    search_names: tuple[str, ...],
+    completion: str | None,
+    robust: float | None,
     limit: int | None,
     split: str | None,
     repetitions: int | None,
-    bands: int | str | None,
     seed: int,
     draws: int,
     budget: int | None,
@@ -132,11 +124,8 @@ def extract(
     Another MODEL with the same --out is added. The same command continues a run that was cut off. With
     --recipe, in place of MODEL, all models of a recipe extract signals and judge each other's.
 
-    \b
-    Examples:
-      goodenough extract MODEL --task emotion --corpus recordings/ --out signals/
-      goodenough extract --recipe emotion --out signals/ --dry-run
-    """  # noqa: D301
+    Example: goodenough extract MODEL --task emotion --corpus DIR --out signals/
+    """
     if recipe is not None:
         hint = ", or change a copy of the recipe"
         refuse_with(f"--recipe {recipe}, which determines it", *_OF_ONE_MODEL, hint=hint)
@@ -154,7 +143,8 @@ def extract(
     from harness.extract.search_task import Draws, Limits, Sets
     from harness.schemas import to_json
 
-    searches = _searches(search_name, repetitions, bands)
+    searches = _searches(search_names, repetitions)
+    limits = Limits(budget, alpha, *_completion(completion, robust))
     task = tasks.find(task_name)
     with engine.backend(opening) as backend:
         clips = open_corpus(corpus, task, split=split, limit=limit)
@@ -165,7 +155,7 @@ def extract(
         with progress_bar(f"{classifier.ref.repo_id} on {task.name}", len(clips), "queries") as step:
             record = build_reference.add(
                 *(classifier, labels, task, clips, searches, out),
-                limits=Limits(budget, alpha),
+                limits=limits,
                 sets=Sets(max_signals, contrastive),
                 draws=Draws(seed, draws),
                 masks_only=masks_only,
@@ -188,8 +178,8 @@ def extract(
 
 
 _OF_ONE_MODEL = (
-    *("model", "task_name", "corpus", "search_name", "limit", "split", "repetitions", "budget", "alpha"),
-    *("bands", "seed", "draws"),
+    *("model", "task_name", "corpus", "search_names", "limit", "split", "repetitions", "budget", "alpha"),
+    *("completion", "robust", "seed", "draws"),
     *("max_signals", "contrastive", "masks_only", "label_map", "revision", "trust_remote_code"),
 )
 
@@ -203,14 +193,25 @@ def _require(*names: str) -> None:
             raise click.MissingParameter(ctx=context, param=parameter, param_hint=hint)
 
 
-def _searches(name: str | None, repetitions: int | None, bands: int | str | None) -> list[Search]:
-    """The search by its name, or the default ones."""
-    from harness.extract import DEFAULT, SEARCHES
+def _searches(names: tuple[str, ...], repetitions: int | None) -> list[Search]:
+    """The searches by name, one for each family, or the default ones."""
+    from harness.extract import DEFAULT, named
+    from harness.extract.search_task import family_of
 
-    if name is not None and name not in SEARCHES:
-        raise BadInput(f"no search named {name!r}; known: {', '.join(SEARCHES)}{likely(name, SEARCHES)}")
-    names = (name,) if name else DEFAULT
-    for option, value in (("--repetitions", repetitions), ("--bands", bands)):
-        if value is not None and "responsibility" not in names:
-            raise BadInput(f"{option} is an option of the search responsibility, not of {name}")
-    return searches_with(names, repetitions, bands)
+    names = names or DEFAULT
+    searches = [named(name, repetitions) for name in names]
+    if len({family_of(search) for search in searches}) < len(searches):
+        raise BadInput(f"--search {' and '.join(names)}: two find signals of one family; name one of each")
+    if repetitions is not None and not any(name.startswith("responsibility") for name in names):
+        raise BadInput(f"--repetitions is an option of the search responsibility, not of {names[0]}")
+    return searches
+
+
+def _completion(name: str | None, robust: float | None) -> tuple[Completion, float | None]:
+    """What stands in for the rest of a signal, and in what share of its draws a signal has to hold."""
+    from harness.completions import ZERO, parse_completion
+
+    completion = ZERO if name is None else parse_completion(name)
+    if robust is not None and completion == ZERO:
+        raise BadInput("--robust needs a --completion of which there are draws: noise:-40, noise:-60 or swap")
+    return completion, robust

@@ -13,8 +13,8 @@ GROUPS = {
     ),
     "Recipe": ("--recipe", "--dry-run", "--only", "--corpus-folder"),
     "Search": (
-        *("--outgoing", "--search", "--bands", "--repetitions", "--seed", "--draws", "--budget", "--alpha"),
-        *("--max-signals", "--contrastive"),
+        *("--outgoing", "--search", "--completion", "--robust", "--repetitions", "--seed", "--draws"),
+        *("--budget", "--alpha", "--max-signals", "--contrastive"),
     ),
     "Sample": ("--all", "-k", "--base", "--if-possible"),
     "Held-back signals": ("--held-back", "--hold-back", "--hold-back-seed", "--private-to"),

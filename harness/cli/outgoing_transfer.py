@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.tasks import Task
     from harness.types import Clip, LabelMap
 
-_QUERIES = {"minimal": 250, "gradient": 250, "responsibility": 1420}
+_QUERIES = {"minimal": 250, "gradient": 250, "responsibility": 250}
 """Queries a clip, about: the mean over the starter suite, of `responsibility` at its usual settings."""
 
 _PILOT = 8
@@ -65,7 +65,7 @@ def outgoing(
     """
     from harness.dataset.suites import load
     from harness.entries import store
-    from harness.extract import SEARCHES, build_reference
+    from harness.extract import build_reference, named
     from harness.journal import replace_file
     from harness.schemas import entry_path
 
@@ -74,7 +74,7 @@ def outgoing(
     clips = list(suite.clips(task.name).values())
     info(_estimate(candidate.classifier, clips, search))
     with progress_bar(f"{task.name}: own signals", len(clips), "queries") as step:
-        corpus, searches = _corpus(suite, clips), [SEARCHES[search]]
+        corpus, searches = _corpus(suite, clips), [named(search)]
         build_reference.add(
             *(candidate.classifier, labels, task, corpus, searches, folder),
             masks_only=True,
@@ -98,10 +98,11 @@ def _estimate(classifier: Classifier, clips: Sequence[Clip], search: str) -> str
     classifier.logits([pilot[0].waveform], pilot[0].sample_rate_hz)
     start_time = time.monotonic()
     classifier.logits([clip.waveform for clip in pilot], pilot[0].sample_rate_hz)
-    seconds = (time.monotonic() - start_time) / len(pilot) * _QUERIES[search] * len(clips)
+    n_queries = _QUERIES[search.partition("@")[0]]
+    seconds = (time.monotonic() - start_time) / len(pilot) * n_queries * len(clips)
     return (
-        f"Own signals: {plural(len(clips), 'clip')} at about {_QUERIES[search]} queries each, about"
-        f" {duration(seconds)} on this device; models differ."
+        f"Own signals: {plural(len(clips), 'clip')} at about {plural(n_queries, 'query')} each,"
+        f" about {duration(seconds)} on this device; models differ."
     )
 
 

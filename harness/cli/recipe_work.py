@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from harness.cli.backends import PinnedModel
 from harness.cli.common import info
-from harness.cli.selection import searches_with
 from harness.dataset.paths import VERDICTS
 from harness.errors import BadCluster, BadCorpus, BadInput, NotValid
 from harness.plurals import plural
@@ -135,16 +134,18 @@ class RecipeRun:
         identity: Callable[[], CorpusRef],
     ) -> None:
         """Extract the signals of one model, unless they exist."""
+        from harness.completions import parse_completion
         from harness.dataset import licences
-        from harness.extract import build_reference
+        from harness.extract import build_reference, named
         from harness.extract.search_task import Draws, Limits
 
         ref, status = ready.checkpoint.ref, ready.status
         pinned = PinnedModel(ready.checkpoint, self.opening, self.backend)
         labels = pinned.labels(self.task, ready.label_map)
-        limits = Limits(self.recipe.budget, self.recipe.alpha)
+        completion = parse_completion(self.recipe.completion)
+        limits = Limits(self.recipe.budget, self.recipe.alpha, completion, self.recipe.robust)
         draws = Draws(self.recipe.seed, self.recipe.draws)
-        searches = searches_with(self.recipe.searches, self.recipe.repetitions, self.recipe.bands)
+        searches = [named(name, self.recipe.repetitions) for name in self.recipe.searches]
         if build_reference.exists(self.folder, self.task, ref, labels, searches, limits, draws, identity):
             status.state = "there"
             return

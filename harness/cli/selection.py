@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.errors import BadInput
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
-    from harness.extract.search import Search
     from harness.models.checkpoints import Checkpoint
     from harness.tasks import Task
     from harness.types import ModelRef
@@ -42,19 +40,6 @@ def named_tasks(suite: Suite, names: Sequence[str]) -> list[Task]:
 
     task_names = [tasks.find(name).name if name.endswith((".yaml", ".yml")) else name for name in names]
     return [suite.task(name) for name in dict.fromkeys(task_names)]
-
-
-def searches_with(names: Iterable[str], repetitions: int | None, bands: int | str | None) -> list[Search]:
-    """Searches by name; with these repetitions and bands, a number or `all`, where they have any."""
-    from harness.extract import SEARCHES
-    from harness.extract.responsibility import Responsibility
-
-    settings: dict[str, Any] = {"repetitions": repetitions, "n_bands": bands}
-    changes: dict[str, Any] = {
-        name: None if value == "all" else value for name, value in settings.items() if value is not None
-    }
-    searches = [SEARCHES[name] for name in names]
-    return [replace(s, **changes) if isinstance(s, Responsibility) else s for s in searches]
 
 
 def require_clips(suite: Suite, tasks: Sequence[Task]) -> None:

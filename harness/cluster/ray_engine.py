@@ -23,6 +23,7 @@ from harness.cluster.ray_client import require
 from harness.cluster.resources import ResourceRequest
 from harness.cluster.worker import Model, Signals, portable
 from harness.cluster.worker_pool import WorkerPool, WorkItem
+from harness.dataset.completed import OtherClips
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite
@@ -101,7 +102,9 @@ class RayEngine:
         progress(len(results), 0)
         pending = [clip for clip in clips if clip.clip_id not in results]
         context = (reference, label_map, tuple(searches), limits, sets, draws)
-        for keys, content in self.pool.run("extract", listener.model, context, self._chunks(pending)):
+        for keys, content in self.pool.run(
+            "extract", listener.model, context, self._chunks(pending, OtherClips(clips), draws)
+        ):
             if not keys:
                 progress(0, content)
                 continue
@@ -134,12 +137,13 @@ class RayEngine:
                 for key, answer in zip(keys, answers, strict=True)
             ]
 
-    def _chunks(self, clips: Sequence[Clip]) -> Iterator[WorkItem]:
+    def _chunks(self, clips: Sequence[Clip], others: OtherClips, draws: Draws) -> Iterator[WorkItem]:
+        """A few clips each, with the clips that stand in for their rests: a worker has no others."""
         start = 0
         while start < len(clips):
             n_clips = math.ceil((len(clips) - start) / (2 * self.pool.shape.workers))
             chunk = clips[start : start + min(_MAX_CLIPS, n_clips)]
-            yield WorkItem({clip.clip_id: clip for clip in chunk})
+            yield WorkItem({clip.clip_id: (clip, others.stand_ins(clip, draws.seed)) for clip in chunk})
             start += len(chunk)
 
 

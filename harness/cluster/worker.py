@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.dataset.completed import StandIns
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite, load
@@ -161,7 +162,7 @@ class Worker:
         limits: Limits,
         sets: Sets,
         draws: Draws,
-        clips: Sequence[Clip],
+        clips: Sequence[tuple[Clip, StandIns]],
     ) -> Iterator[Message]:
         """Extract from clips, as in `extract.runner`: sends journal lines, and queries in between.
 
@@ -169,7 +170,8 @@ class Worker:
         """
         classifier = self._classifier(model)
         # Arrays from the object store are read-only, which torch does not accept.
-        writable_clips = [dataclasses.replace(clip, waveform=np.array(clip.waveform)) for clip in clips]
+        writable_clips = [dataclasses.replace(clip, waveform=np.array(clip.waveform)) for clip, _ in clips]
+        stand_ins = {clip.clip_id: others for clip, others in clips}
         messages: SimpleQueue[Message | BaseException | None] = SimpleQueue()
 
         def report(n_clips: int, n_queries: int) -> None:
@@ -184,6 +186,7 @@ class Worker:
                     limits=limits,
                     sets=sets,
                     draws=draws,
+                    stand_ins=lambda clip: stand_ins[clip.clip_id],
                     progress=report,
                 )
                 messages.put(None)

@@ -197,8 +197,8 @@ def _task(
     parts = [f"## {task}", lines, *([_words(card)] if card else [])]
     parts += ["### References and their signals", markdown_table(heads, reference_rows)]
     size_rows = [row for record in records for row in _size_rows(suite, task, record)]
-    heads = ["reference", "family", "bands", "draws", "signals", "degenerate", "bins kept, median (range)"]
-    parts.append(markdown_table([*heads, "share of the bins"], size_rows))
+    heads = ["reference", "family", "draws", "signals", "degenerate", "kept, median (range)"]
+    parts.append(markdown_table([*heads, "share of all"], size_rows))
     parts.append("### Stability: two extractions of one clip")
     parts.append(stability or "One extraction of each clip: how stable a signal is was not measured.")
     if paired_evidence:
@@ -232,16 +232,14 @@ def _size_rows(suite: Suite, task: str, record: ReferenceRecord) -> list[list[st
     by_family = defaultdict(list)
     for line in suite.signal_lines(task, record.model.slug):
         if not line.degenerate:
-            by_family[line.family].append((line.n_kept, line.n_kept / (line.n_samples // 2 + 1)))
+            by_family[line.family].append((line.n_kept, line.n_kept / line.n_coefficients))
     rows = []
     for count in record.counts:
-        bins = sorted(by_family[count.family])
-        n_bins_kept = [n for n, _ in bins]
-        median_and_range = (
-            f"{median(n_bins_kept):,.0f} ({n_bins_kept[0]:,} to {n_bins_kept[-1]:,})" if n_bins_kept else "-"
-        )
-        share = f"{median(s for _, s in bins):.2g}" if n_bins_kept else "-"
-        counts = [str(count.bands or "single bins"), str(count.n_draws)]
+        kept = sorted(by_family[count.family])
+        n_kept = [n for n, _ in kept]
+        median_and_range = f"{median(n_kept):,.0f} ({n_kept[0]:,} to {n_kept[-1]:,})" if kept else "-"
+        share = f"{median(s for _, s in kept):.2g}" if kept else "-"
+        counts = [str(count.n_draws)]
         counts += [f"{count.n_signals:,}", f"{count.n_degenerate:,}"]
         rows.append([record.model.repo_id, count.family, *counts, median_and_range, share])
     return rows

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Generic, TypeVar
 
-from harness import spectra
-from harness.types import Clip
+from harness.domains import DOMAINS, Domain, fft
+from harness.domains.atoms import Coefficients
+from harness.domains.frequency import Frequency
+from harness.types import Clip, FloatArray, Mask, Waveform
 
 T = TypeVar("T")
 
@@ -35,9 +38,48 @@ class Recent(Generic[T]):
         return item
 
 
-_spectra: Recent[spectra.Spectrum] = Recent(1 << 22)
+_coefficients: Recent[dict[str, tuple[Coefficients, FloatArray]]] = Recent(1 << 22)
 
 
-def spectrum_of(clip: Clip) -> spectra.Spectrum:
-    """(N,) spectrum of a clip; the last ones are cached."""
-    return _spectra.of(clip, lambda: spectra.spectrum(clip.waveform))
+def domain_of(clip: Clip, name: str) -> Domain:
+    """A domain, by name, for clips of the length of this one."""
+    return _domain(name, len(clip.waveform), clip.sample_rate_hz)
+
+
+@lru_cache(maxsize=64)
+def _domain(name: str, n_samples: int, sample_rate_hz: int) -> Domain:
+    return DOMAINS[name](n_samples, sample_rate_hz)
+
+
+def coefficients_of(clip: Clip, domain: str) -> Coefficients:
+    """The coefficients of a clip; those of the last clips are cached."""
+    return _transformed(clip, domain)[0]
+
+
+def spectrum_of(clip: Clip) -> fft.Spectrum:
+    """(N,) spectrum of a clip; the same."""
+    return coefficients_of(clip, Frequency.name)
+
+
+def energy_of(clip: Clip, domain: str) -> FloatArray:
+    """(N,) energy of each coefficient of a clip; the same."""
+    return _transformed(clip, domain)[1]
+
+
+def _transformed(clip: Clip, name: str) -> tuple[Coefficients, FloatArray]:
+    by_domain = _coefficients.of(clip, dict)
+    if name not in by_domain:
+        domain = domain_of(clip, name)
+        coefficients = domain.forward(clip.waveform)
+        by_domain[name] = coefficients, domain.products(coefficients, coefficients)
+    return by_domain[name]
+
+
+def parts_of(clip: Clip, domain: str, masks: Mask) -> Waveform:
+    """The signals that keep some coefficients of a clip, (m, N) masks -> (m, n_samples) float32.
+
+    All of them are the clip itself, to the last bit.
+    """
+    signals = domain_of(clip, domain).keep(coefficients_of(clip, domain), masks)
+    signals[masks.all(axis=1)] = clip.waveform
+    return signals

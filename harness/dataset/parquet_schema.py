@@ -1,8 +1,8 @@
 """The Parquet schemas, and records to rows and back.
 
-Conventions: audio is the struct the Hub's viewer plays, `{bytes, path}`; a mask is its runs, flattened to
-[first, length, first, length, ...]; levels are a byte per bin, which compress well; missing is null. A test
-freezes these schemas.
+Conventions: audio is the struct the Hub's viewer plays, `{bytes, path}`; a mask is its runs over the
+coefficients of its family's domain, row by row, flattened to [first, length, first, length, ...]; levels are
+a byte per coefficient, which compress well; missing is null. A test freezes these schemas.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from harness import audio, spectra
-from harness.types import N_LEVELS, CausalSet, Clip, Levels, SufficientSignal, Verdict, Waveform
+from harness import audio
+from harness.completions import CHECKED, is_robust
+from harness.domains.masks import from_runs, runs
+from harness.errors import BadInput, BadSignals
+from harness.families import MINIMAL, kind_of, n_coefficients
+from harness.types import N_LEVELS, CausalSet, Clip, Levels, Mask, SufficientSignal, Verdict, Waveform
 
 _AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -48,13 +52,15 @@ SIGNALS = pa.schema(
         ("n_kept", pa.int32()),
         ("levels", pa.binary()),
         ("guarantee", pa.string()),
-        ("resolution", pa.int32()),
+        ("n_atoms", pa.int32()),
         *_columns(pa.float64(), "p_whole", "p_signal", "margin"),
         ("degenerate", pa.bool_()),
         ("search", pa.string()),
         ("n_queries", pa.int32()),
         ("seed", pa.int64()),
         ("sha256", pa.string()),
+        ("survival", pa.list_(pa.float32())),
+        ("rest_clip", pa.string()),
     ]
 )
 
@@ -67,7 +73,7 @@ SETS = pa.schema(
         ("mask", pa.list_(pa.int32())),
         ("n_kept", pa.int32()),
         ("guarantee", pa.string()),
-        ("resolution", pa.int32()),
+        ("n_atoms", pa.int32()),
         *_columns(pa.float64(), "p_whole", "p_alone", "p_without", "margin_alone", "margin_without"),
         ("search", pa.string()),
         ("n_queries", pa.int32()),
@@ -87,10 +93,11 @@ VERDICTS = pa.schema(
         ("p_expected", pa.float32()),
         ("p", pa.list_(pa.float32())),
         *_columns(pa.float32(), "seconds_seen", "energy_seen"),
+        ("robust", pa.bool_()),
     ]
 )
 
-OPTIONAL = frozenset({"label", "truth", "audio", "levels", "pair"})
+OPTIONAL = frozenset({"label", "truth", "audio", "levels", "pair", "survival", "rest_clip"})
 """Columns of CLIPS, SIGNALS and SETS in which a row may have nothing."""
 
 OPTIONAL_COLUMNS = frozenset({"pair"})
@@ -127,11 +134,21 @@ class SignalLine:
     p_clip: tuple[float, ...]
     """As in `types.SufficientSignal`."""
     n_samples: int
+    sample_rate_hz: int
     n_kept: int
     degenerate: bool
+    rest_clip: str | None
+    """As in `types.SufficientSignal`."""
+    robust: bool
+    """Whether it keeps its class with noise in place of the rest."""
     has_levels: bool
     content_sha256: str
-    """Hash of its sound, mask, levels and class."""
+    """Hash of its sound, mask, levels, class and seed."""
+
+    @property
+    def n_coefficients(self) -> int:
+        """Length of its mask."""
+        return n_coefficients(self.family, self.n_samples, self.sample_rate_hz)
 
 
 def without_optional_columns(schema_: pa.Schema) -> pa.Schema:
@@ -190,7 +207,7 @@ def clip_of(row: dict[str, Any]) -> Clip:
 
 def signal_row(signal: SufficientSignal, waveform: Waveform | None) -> dict[str, Any]:
     """A signal as a row of SIGNALS; without a waveform only its mask is stored."""
-    row: dict[str, Any] = {**vars(signal), "mask": spectra.runs(signal.mask).ravel().tolist()}
+    row: dict[str, Any] = {**vars(signal), "mask": runs(signal.mask).ravel().tolist()}
     row["n_kept"] = signal.n_kept
     row["levels"] = None if signal.levels is None else signal.levels.tobytes()
     row["audio"] = None
@@ -208,8 +225,8 @@ def signal_of(row: dict[str, Any]) -> SufficientSignal:
     """
     fields = {f.name: row[f.name] for f in dataclasses.fields(SufficientSignal)}
     fields["p_clip"] = tuple(row["p_clip"])
-    rows = np.asarray(row["mask"], dtype=np.int64)
-    fields["mask"] = spectra.from_runs(rows, row["n_samples"] // 2 + 1)
+    fields["mask"] = mask_of(row)
+    fields["survival"] = survival_of(row)
     if row["levels"] is not None:
         fields["levels"] = np.frombuffer(row["levels"], dtype=np.uint8)
         _check_levels(SufficientSignal(**fields), fields["levels"])
@@ -218,7 +235,7 @@ def signal_of(row: dict[str, Any]) -> SufficientSignal:
 
 def set_row(causal_set: CausalSet) -> dict[str, Any]:
     """A further set as a row of SETS; what it sounds like is rebuilt from the clip."""
-    mask = spectra.runs(causal_set.mask).ravel().tolist()
+    mask = runs(causal_set.mask).ravel().tolist()
     return {**vars(causal_set), "mask": mask, "n_kept": causal_set.n_kept}
 
 
@@ -229,31 +246,70 @@ def set_of(row: dict[str, Any]) -> CausalSet:
         ValueError: a mask that cannot be.
     """
     fields = {f.name: row[f.name] for f in dataclasses.fields(CausalSet)}
-    rows = np.asarray(row["mask"], dtype=np.int64)
-    return CausalSet(**{**fields, "mask": spectra.from_runs(rows, row["n_samples"] // 2 + 1)})
+    return CausalSet(**{**fields, "mask": mask_of(row)})
 
 
-def level_sizes(n_kept: int, n_bins: int) -> NDArray[np.int64]:
-    """(N_LEVELS,) bins that each level keeps: log-spaced from `n_kept`, at least 1, to `n_bins`."""
+def survival_of(row: dict[str, Any]) -> tuple[float, ...] | None:
+    """How often a signal keeps its class, of a row of SIGNALS; for each of `completions.CHECKED`.
+
+    Raises:
+        ValueError: another number of shares, or what is no share.
+    """
+    if row["survival"] is None:
+        return None
+    survival = tuple(row["survival"])
+    if len(survival) != len(CHECKED) or not all(x is not None and 0 <= x <= 1 for x in survival):
+        raise ValueError(f"survival {row['survival']}, expected {len(CHECKED)} shares, 0 to 1")
+    return survival
+
+
+def robust_of(row: dict[str, Any]) -> bool:
+    """Whether the signal of a row of SIGNALS keeps its class with noise in place of the rest.
+
+    Raises:
+        BadSignals: see `survival_of`.
+    """
+    try:
+        survival = survival_of(row)
+    except ValueError as error:
+        raise BadSignals(f"signal {row['signal_id']}: {error}") from None
+    return survival is not None and is_robust(survival)
+
+
+def mask_of(row: dict[str, Any]) -> Mask:
+    """The mask of a row of SIGNALS or SETS, (N,) over the coefficients of its family's domain.
+
+    Raises:
+        ValueError: runs that cannot be, or a family that is none.
+    """
+    try:
+        n = n_coefficients(row["family"], row["n_samples"], row["sample_rate_hz"])
+    except BadInput as error:
+        raise ValueError(str(error)) from None
+    return from_runs(np.asarray(row["mask"], dtype=np.int64), n)
+
+
+def level_sizes(n_kept: int, n_all: int) -> NDArray[np.int64]:
+    """(N_LEVELS,) coefficients that each level keeps: log-spaced from `n_kept`, at least 1, to all."""
     steps = np.arange(N_LEVELS) / (N_LEVELS - 1)
-    return np.rint(n_kept * (n_bins / n_kept) ** steps).astype(np.int64)
+    return np.rint(n_kept * (n_all / n_kept) ** steps).astype(np.int64)
 
 
 def _check_levels(signal: SufficientSignal, levels: Levels) -> None:
     """Check family, length, range and sizes of levels."""
-    if signal.family != "minimal" or signal.degenerate:
+    if kind_of(signal.family) != MINIMAL or signal.degenerate:
         signal_kind = "a degenerate signal" if signal.degenerate else f"family {signal.family}"
         raise ValueError(f"levels of {signal_kind}, expected none")
     if len(levels) != len(signal.mask):
-        raise ValueError(f"levels of {len(levels)} bins, expected {len(signal.mask)}")
+        raise ValueError(f"levels of {len(levels)} coefficients, expected {len(signal.mask)}")
     if levels.max() >= N_LEVELS:
-        raise ValueError(f"a bin of level {levels.max()}, expected 0 to {N_LEVELS - 1}")
+        raise ValueError(f"a coefficient of level {levels.max()}, expected 0 to {N_LEVELS - 1}")
     if not np.array_equal(levels == 0, signal.mask):
         raise ValueError("level 0 differs from the mask")
     sizes = np.cumsum(np.bincount(levels, minlength=N_LEVELS))
     expected_sizes = level_sizes(max(signal.n_kept, 1), len(levels))
     if not np.array_equal(sizes, expected_sizes):
-        raise ValueError(f"levels of {sizes.tolist()} bins, expected {expected_sizes.tolist()}")
+        raise ValueError(f"levels of {sizes.tolist()} coefficients, expected {expected_sizes.tolist()}")
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> pa.Table:

@@ -6,17 +6,19 @@ import dataclasses
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 import numpy as np
 
-from harness import audio, disk_errors, spectra, untrusted
+from harness import audio, disk_errors, untrusted
 from harness.dataset import download_source, parquet_io, parquet_schema
-from harness.dataset.clip_cache import spectrum_of
+from harness.dataset.completed import sound_of
 from harness.dataset.paths import ANCHORS, ENTRY, MANIFEST, VERDICTS, clips_path, sets_path, signals_path
 from harness.errors import BadInput, BadSignals, likely
+from harness.families import in_order, is_family
 from harness.hub import fetching
 from harness.hub.repository import Repository, split
 from harness.manifest import Manifest, ReferenceRecord, invalid_name
@@ -70,6 +72,9 @@ class Suite:
             )
         if invalid := invalid_name(self.manifest):
             raise BadSignals(f"{path} holds the name {invalid!r}, which could lead out of the folder")
+        for name in self.task_names:
+            if not is_family(self.manifest.headlines.get(name, "")):
+                raise BadSignals(f"{path} has no family that ranks for {name}; extract again")
         self._valid_files: set[str] = set()
         self._digests: dict[str, str] = {}
         self._open: dict[str, parquet_io.Rows] = {}
@@ -114,6 +119,14 @@ class Suite:
         records = [r for r in self.manifest.references if r.task == task]
         return tuple(sorted(records, key=lambda r: r.model.repo_id))
 
+    def headline(self, task: str) -> str:
+        """The family of a task that ranks."""
+        return self.manifest.headlines[task]
+
+    def families(self, task: str) -> tuple[str, ...]:
+        """The families of a task, the headline first."""
+        return in_order((count.family for count in self.counts(task)), self.headline(task))
+
     def counts(self, task: str) -> tuple[ReferenceCounts, ...]:
         """What each reference offers in each family."""
         return tuple(c for r in self.references(task) for c in r.counts)
@@ -130,12 +143,15 @@ class Suite:
                 digest.update(line.encode())
             self._digests[task] = digest.hexdigest()
         content = self._digests[task]
-        return DatasetRef(self.name, self.commit or content, task, "test", content)
+        return DatasetRef(self.name, self.commit or content, task, "test", content, self.headline(task))
 
     def _lines(self, task: str) -> Iterator[str]:
         """What identifies each clip and each signal."""
         clip_fields: tuple[str, ...] = ("clip_id", "label", "sha256")
-        signal_fields = ("signal_id", "expected", "resolution", "degenerate", "n_kept", "sha256", "levels")
+        yield f"headline\0{self.headline(task)}\n"
+        signal_fields = (
+            *("signal_id", "expected", "n_atoms", "degenerate", "n_kept", "sha256", "survival", "levels"),
+        )
         paths = [(clips_path(task), parquet_schema.CLIPS, clip_fields)]
         for reference in self.references(task):
             paths.append((signals_path(task, reference.model.slug), parquet_schema.SIGNALS, signal_fields))
@@ -168,14 +184,17 @@ class Suite:
             self._signal_lines[key] = lines
 
     def _read_signal_lines(self, path: Path) -> Iterator[parquet_schema.SignalLine]:
-        columns = tuple(f.name for f in dataclasses.fields(parquet_schema.SignalLine))[:-2]
-        content_columns = ("sha256", "mask", "levels")
+        columns = tuple(f.name for f in dataclasses.fields(parquet_schema.SignalLine))[:-3]
+        content_columns = ("sha256", "mask", "levels", "seed", "survival")
         for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, (*columns, *content_columns)):
             digest = hashlib.sha256(row["sha256"].encode() + np.array(row["mask"], dtype="<i4").tobytes())
-            digest.update(row["expected"].encode() + (row["levels"] or b""))
+            digest.update(row["expected"].encode() + (row["levels"] or b"") + b"%d" % row["seed"])
             fields = {name: row[name] for name in columns} | {"p_clip": tuple(row["p_clip"])}
             yield parquet_schema.SignalLine(
-                **fields, has_levels=row["levels"] is not None, content_sha256=digest.hexdigest()
+                **fields,
+                robust=parquet_schema.robust_of(row),
+                has_levels=row["levels"] is not None,
+                content_sha256=digest.hexdigest(),
             )
 
     def clip(self, task: str, clip_id: str) -> Clip:
@@ -243,7 +262,7 @@ class Suite:
         """Signals of a reference with their waveforms, degenerate ones included.
 
         The waveform is decoded from the published bytes; where only masks are stored it is rebuilt from the
-        clip by `irfft`.
+        clip.
         """
         path = self.file(signals_path(task, slug))
         for row in parquet_io.read_rows(path, parquet_schema.SIGNALS):
@@ -263,7 +282,7 @@ class Suite:
     def expected_verdicts(self, task: str) -> set[tuple[str, int, str]]:
         """(signal_id, level, class c) of every signal that is not degenerate: what a candidate is asked.
 
-        The level is 0 where there are no others, in family `responsibility`, too.
+        The level is 0 where there are no others, in families by responsibility, too.
         """
         verdicts: set[tuple[str, int, str]] = set()
         for reference in self.references(task):
@@ -303,9 +322,7 @@ class Suite:
             if audio.sha256(waveform) != signal.sha256:
                 raise BadSignals(f"{self.name}: the audio of {signal.signal_id} is not what was certified")
             return waveform
-        clip = self.clip(task, signal.clip_id)
-        # Adding zero makes -0.0 into 0.0, as encoding and decoding does.
-        return spectra.keep(spectrum_of(clip), signal.mask, signal.n_samples) + np.float32(0)
+        return sound_of(signal, self.clip(task, signal.clip_id), partial(self.clip, task))
 
     def file(self, relative: str) -> Path:
         """The path of a file of the manifest: it is there, fetched if need be, and has its sha256.

@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness import spectra
 from harness.dataset import atomic_folder, parquet_io, parquet_schema
+from harness.dataset.completed import sound_of
 from harness.dataset.paths import MANIFEST, clips_path, sets_path, signals_path
 from harness.dataset.suites import Suite
 from harness.disk_errors import unwritable
 from harness.errors import BadInput, BadSignals
+from harness.families import headline_of, in_order, kind_of
 from harness.journal import replace_file
 from harness.manifest import Manifest, ReferenceRecord
 from harness.schemas import to_json
 from harness.tasks import Task, task_record
-from harness.types import FAMILIES, PROTOCOL, CausalSet, Clip, SufficientSignal
+from harness.types import PROTOCOL, CausalSet, Clip, SufficientSignal
 
 
 def open_for(root: Path, task: Task, record: ReferenceRecord, clips: Sequence[Clip]) -> Suite | None:
@@ -61,7 +62,7 @@ def _check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips:
             raise BadSignals(
                 f"{root} has signals of {record.model.repo_id} from {difference}; choose another --out"
             )
-        _check_same_bands(root, old, record)
+    _check_has_headline(suite, task, record)
     clip_by_id = {} if clips_path(task.name) not in suite.manifest.files else suite.clips(task.name)
     for clip in clips:
         old_clip = clip_by_id.get(clip.clip_id, clip)
@@ -79,18 +80,24 @@ def _check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips:
             )
 
 
-def _check_same_bands(root: Path, old: ReferenceRecord, record: ReferenceRecord) -> None:
-    """Signals of two resolutions are never in one rate (definitions: Resolution)."""
-    if old.model.repo_id == record.model.repo_id:
+def _check_has_headline(suite: Suite, task: Task, record: ReferenceRecord) -> None:
+    """Signals of the kind of the headline, at another resolution alone, would never be counted with it."""
+    if task.name not in suite.manifest.headlines:
         return
-    bands = {counts.family: counts.bands for counts in old.counts}
-    for counts in record.counts:
-        if bands.get(counts.family, counts.bands) != counts.bands:
-            theirs, ours = (n or "all" for n in (bands[counts.family], counts.bands))
-            raise BadSignals(
-                f"{root} has {counts.family} signals of {old.model.repo_id} at --bands {theirs}, these are at"
-                f" --bands {ours}; give --bands {theirs}, or choose another --out"
-            )
+    headline = suite.headline(task.name)
+    families = [counts.family for counts in record.counts]
+    alike = [family for family in families if kind_of(family) == kind_of(headline)]
+    has_it = any(
+        counts.family == headline
+        for old in suite.references(task.name)
+        if old.model.slug == record.model.slug
+        for counts in old.counts
+    )
+    if alike and headline not in families and not has_it:
+        raise BadSignals(
+            f"the headline of {suite.root} is {headline}, these signals are {alike[0]}; give --search"
+            f" {headline}, too, or choose another --out"
+        )
 
 
 def add_reference(
@@ -124,7 +131,9 @@ def add_reference(
             _write_sets(root, suite, task, record, sets)
         except OSError as error:
             raise BadInput(unwritable(root, error, "choose another --out")) from None
-        _write_manifest(root, suite, task, record if old is None else _merge(old, record))
+        headline = _headline(suite, task, record)
+        merged = record if old is None else _merge(old, record, headline)
+        _write_manifest(root, suite, task, merged, headline)
         atomic_folder.commit_pending(root)
 
 
@@ -141,8 +150,8 @@ def _write_signals(
     path = root / signals_path(task.name, record.model.slug)
     by_id = {clip.clip_id: clip for clip in clips}
     families = {c.family for c in record.counts}
-    in_order = sorted(signals, key=lambda s: (s.clip_id, s.family, s.draw))
-    new_rows = (_row(s, None if masks_only else by_id[s.clip_id]) for s in in_order)
+    sorted_signals = sorted(signals, key=lambda s: (s.clip_id, s.family, s.draw))
+    new_rows = (_row(signal, None if masks_only else by_id) for signal in sorted_signals)
     old_rows = parquet_io.read_rows(path, parquet_schema.SIGNALS) if old is not None else iter(())
     kept_rows = (row for row in old_rows if row["family"] not in families)
     rows = heapq.merge(kept_rows, new_rows, key=itemgetter("clip_id", "family", "draw"))
@@ -163,10 +172,9 @@ def _write_sets(
         parquet_io.write_rows(new, rows, parquet_schema.SETS, task.sample_rate_hz)
 
 
-def _row(signal: SufficientSignal, clip: Clip | None) -> dict[str, Any]:
-    X = None if clip is None else spectra.spectrum(clip.waveform)
-    waveform = None if X is None else spectra.keep(X, signal.mask, signal.n_samples)
-    return parquet_schema.signal_row(signal, waveform)
+def _row(signal: SufficientSignal, clips: Mapping[str, Clip] | None) -> dict[str, Any]:
+    sound = None if clips is None else sound_of(signal, clips[signal.clip_id], clips.__getitem__)
+    return parquet_schema.signal_row(signal, sound)
 
 
 def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Clip]) -> None:
@@ -178,14 +186,14 @@ def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Cl
     parquet_io.write_rows(atomic_folder.new(root / path), rows, columns, task.sample_rate_hz)
 
 
-def _merge(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:
+def _merge(old: ReferenceRecord, new: ReferenceRecord, headline: str) -> ReferenceRecord:
     """Merge two records: a family that was searched again is taken from the new one."""
     by_family = {
         count.family: (count, search)
         for record in (old, new)
         for count, search in zip(record.counts, record.searches, strict=True)
     }
-    pairs = [by_family[family] for family in FAMILIES if family in by_family]
+    pairs = [by_family[family] for family in in_order(by_family, headline)]
     families = {count.family for count in new.counts}
     return dataclasses.replace(
         new,
@@ -196,7 +204,17 @@ def _merge(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:
     )
 
 
-def _write_manifest(root: Path, suite: Suite | None, task: Task, record: ReferenceRecord) -> None:
+def _headline(suite: Suite | None, task: Task, record: ReferenceRecord) -> str:
+    """The family that ranks: that of the task from before, or the first one by responsibility."""
+    families = [counts.family for counts in record.counts]
+    if suite is not None and task.name in suite.manifest.headlines:
+        families.insert(0, suite.headline(task.name))
+    return headline_of(families)
+
+
+def _write_manifest(
+    root: Path, suite: Suite | None, task: Task, record: ReferenceRecord, headline: str
+) -> None:
     tasks = {t.name: t for t in (suite.manifest.tasks if suite else ())}
     tasks[task.name] = task_record(task)
     references = {(r.task, r.model.repo_id): r for r in (suite.manifest.references if suite else ())}
@@ -210,6 +228,7 @@ def _write_manifest(root: Path, suite: Suite | None, task: Task, record: Referen
         PROTOCOL,
         tuple(tasks[name] for name in sorted(tasks)),
         tuple(references[key] for key in sorted(references)),
+        {**(suite.manifest.headlines if suite else {}), task.name: headline},
         dict(sorted(files.items())),
     )
     replace_file(root / atomic_folder.NEW_MANIFEST, to_json(manifest).encode())

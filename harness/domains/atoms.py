@@ -26,6 +26,11 @@ class Domain(Protocol):
         ...
 
     @property
+    def sample_rate_hz(self) -> int:
+        """Their rate."""
+        ...
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Rows in time and columns in frequency."""
         ...

@@ -9,8 +9,8 @@ from typing import ClassVar, cast
 
 import numpy as np
 
-from harness import spectra
-from harness.domains.atoms import Coefficients, Edges
+from harness.domains import fft
+from harness.domains.atoms import Coefficients, Edges, every
 from harness.types import FloatArray, Mask, Waveform
 
 
@@ -40,20 +40,29 @@ class Frequency:
 
     def forward(self, waveform: Waveform) -> Coefficients:
         """See `Domain`."""
-        return spectra.spectrum(waveform)
+        return fft.spectrum(waveform)
 
     def keep(self, coefficients: Coefficients, masks: Mask) -> Waveform:
         """See `Domain`."""
-        return spectra.keep(coefficients, masks, self.n_samples)
+        return fft.keep(coefficients, masks, self.n_samples)
 
     def products(self, a: Coefficients, b: Coefficients) -> FloatArray:
         """See `Domain`; an inner bin counts for its mirror image, too (Parseval)."""
-        return spectra.one_sided((np.conj(a) * b).real, self.n_samples)
+        return fft.one_sided((np.conj(a) * b).real, self.n_samples)
 
 
 def log_edges(domain: Frequency, n_bands: int) -> Edges:
     """Edges of at most `n_bands` bands, evenly spaced in log frequency from the first bin above 0 Hz."""
-    return spectra.log_bands(domain.n_samples, domain.sample_rate_hz, n_bands).edges
+    n_bins = domain.shape[1]
+    if n_bands >= n_bins:
+        return every(n_bins, 1)
+    edges = np.round(np.geomspace(1, n_bins, n_bands + 1)).astype(np.int64)
+    edges[0] = 0
+    # Low bands would be narrower than a bin: push the edges up until each holds one.
+    for i in range(1, n_bands + 1):
+        edges[i] = max(edges[i], edges[i - 1] + 1)
+    edges[-1] = n_bins
+    return edges
 
 
 def mel_edges(domain: Frequency, n_bands: int) -> Edges:

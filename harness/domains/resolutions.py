@@ -17,6 +17,7 @@ from harness.domains.frequency import SCALES, Frequency
 from harness.domains.time import BLOCK_S, Time
 from harness.domains.time_frequency import TimeFrequency
 from harness.errors import BadInput, likely
+from harness.plurals import plural
 
 DOMAINS: MappingProxyType[str, Callable[[int, int], Domain]] = MappingProxyType(
     {domain.name: domain for domain in (Frequency, Time, TimeFrequency)}
@@ -25,6 +26,9 @@ DOMAINS: MappingProxyType[str, Callable[[int, int], Domain]] = MappingProxyType(
 
 _MOST = 10_000_000
 """Largest number that a name may hold."""
+
+_LEAST_BANDS = 2
+"""A single band would be the whole clip."""
 
 _EXAMPLES = ("bins", "bands128", "mel64", "erb64", "blocks10ms", "tiles8x16")
 
@@ -42,6 +46,22 @@ class Resolution:
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def n_bands(self) -> int:
+        """Bands that the whole spectrum is cut into; 0 where it is not cut into bands."""
+        return self.sizes[0] if self.domain == Frequency.name and self.sizes else 0
+
+    @property
+    def atom(self) -> str:
+        """What one of its atoms is called."""
+        if self.domain == Frequency.name:
+            return "band" if self.sizes else "bin"
+        return "block" if self.domain == Time.name else "tile"
+
+    def count(self, n: int) -> str:
+        """So many of its atoms, in words: `1 band`, `12 tiles`."""
+        return plural(n, self.atom)
 
     def atoms(self, n_samples: int, sample_rate_hz: int) -> Atoms:
         """The atoms of clips of one length."""
@@ -72,8 +92,10 @@ def parse(name: str) -> Resolution:
         if (match := re.fullmatch(pattern, name, re.ASCII)) is None:
             continue
         sizes = tuple(map(int, match.groups()))
-        if not all(1 <= size <= _MOST for size in sizes):
-            raise BadInput(f"resolution {name!r}: its numbers lie between 1 and {_MOST:,}")
+        if max(sizes) > _MOST:
+            raise BadInput(f"resolution {name!r}: expected numbers of at most {_MOST:,}")
+        if domain == Frequency.name and sizes[0] < _LEAST_BANDS:
+            raise BadInput(f"resolution {name!r}: expected {_LEAST_BANDS} bands or more")
         if domain == Time.name and sizes[0] % _BLOCK_MS:
             raise BadInput(f"resolution {name!r}: blocks are multiples of {_BLOCK_MS} ms")
         return Resolution(name, domain, sizes)
@@ -85,8 +107,8 @@ _BLOCK_MS = round(1000 * BLOCK_S)
 
 _PATTERNS = MappingProxyType(
     {
-        f"(?:{'|'.join(SCALES)})([0-9]{{1,8}})": Frequency.name,
-        "blocks([0-9]{1,8})ms": Time.name,
-        "tiles([0-9]{1,8})x([0-9]{1,8})": TimeFrequency.name,
+        f"(?:{'|'.join(SCALES)})([1-9][0-9]{{0,7}})": Frequency.name,
+        "blocks([1-9][0-9]{0,7})ms": Time.name,
+        "tiles([1-9][0-9]{0,7})x([1-9][0-9]{0,7})": TimeFrequency.name,
     }
 )

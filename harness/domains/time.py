@@ -55,7 +55,9 @@ class Time:
         kept = masks.astype(np.float64)
         # In this form a sample between two kept blocks has a gain of exactly 1.
         gain = kept[:, left] + (kept[:, right] - kept[:, left]) * share
-        return (coefficients * gain).astype(np.float32)
+        signals = (coefficients * gain).astype(np.float32)
+        signals += 0  # no -0.0, which a file is decoded to as 0.0
+        return np.asarray(signals)
 
     def products(self, a: Coefficients, b: Coefficients) -> FloatArray:
         """See `Domain`."""

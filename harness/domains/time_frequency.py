@@ -18,8 +18,8 @@ from harness.types import FloatArray, Mask, Waveform
 HOP_S = 0.016
 """From one frame to the next, when a clip is long enough for it."""
 
-_COEFFICIENTS_AT_ONCE = 1 << 20
-"""Coefficients of masked signals that are transformed at a time: 8 MiB."""
+_COEFFICIENTS_AT_ONCE = 1 << 16
+"""Coefficients of masked signals that are transformed at a time, so that they stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class TimeFrequency:
         for at in range(0, len(masks), step):
             some = masks[at : at + step].reshape(-1, *self.shape)
             signals[at : at + step] = self._inverse(np.where(some, coefficients, 0))
+        signals += 0  # no -0.0, which a file is decoded to as 0.0
         return signals
 
     def products(self, a: Coefficients, b: Coefficients) -> FloatArray:
@@ -79,16 +80,17 @@ class TimeFrequency:
         return np.asarray((a * b).ravel())
 
     def _inverse(self, coefficients: Coefficients) -> FloatArray:
-        """(m, n_rows, n_columns) -> (m, n_samples)."""
-        folded = scipy.fft.dct(coefficients, type=4, norm="ortho", axis=-1)
-        half = self.hop // 2
-        p, q = folded[..., :half], folded[..., half:]
+        """(m, n_rows, n_columns) -> (m, n_samples); frames that are empty are not transformed."""
+        n_masks, n_frames, hop = coefficients.shape
+        of_mask, frame = np.nonzero(coefficients.any(axis=-1))
+        folded = scipy.fft.dct(coefficients[of_mask, frame], type=4, norm="ortho", axis=-1)
+        p, q = folded[:, : hop // 2], folded[:, hop // 2 :]
         rise = self._rise()
-        first = np.concatenate([q, -q[..., ::-1]], axis=-1) * rise
-        second = np.concatenate([-p[..., ::-1], -p], axis=-1) * rise[::-1]
         # The hop between two frames is the second half of one and the first half of the next.
-        hops = second[:, :-1] + first[:, 1:]
-        return np.asarray(hops.reshape(len(hops), -1)[:, : self.n_samples])
+        hops = np.zeros((n_masks, n_frames + 1, hop))
+        hops[of_mask, frame] = np.concatenate([q, -q[:, ::-1]], axis=1) * rise
+        hops[of_mask, frame + 1] += np.concatenate([-p[:, ::-1], -p], axis=1) * rise[::-1]
+        return np.asarray(hops[:, 1:-1].reshape(n_masks, -1)[:, : self.n_samples])
 
     def _rise(self) -> FloatArray:
         """(hop,) first half of the sine window."""

@@ -20,12 +20,11 @@ from harness.entries.verification import LOG_TOLERANCE, MAX_MISMATCHES, TOLERANC
 from harness.metrics.acceptance import accepted
 from harness.metrics.likeness import LEAST
 from harness.tasks import Task
-from harness.types import FAMILIES
 
 _KEY = ("stimulus", "signal_id", "draw", "clip_id", "level", "replicate", "n_samples")
 """What identifies a verdict of an entry."""
 
-_QUESTION_COLUMNS = ("task", "reference", "family", "other_clip", "truth", "expected")
+_QUESTION_COLUMNS = ("task", "reference", "family", "other_clip", "truth", "expected", "robust")
 """Columns that say what was asked, besides the key; they must be equal."""
 
 _INPUT_COLUMNS = ("seconds_seen", "energy_seen")
@@ -47,12 +46,12 @@ class Comparison:
 
 
 def compare(
-    verdicts: pd.DataFrame, rerun: pd.DataFrame, task: Task, dtype: str, *, whole: bool
+    verdicts: pd.DataFrame, rerun: pd.DataFrame, task: Task, dtype: str, headline: str, *, whole: bool
 ) -> Comparison:
     """Compare the valid verdicts of an entry, all of them, with those of another run of its model.
 
-    `dtype` is the arithmetic of both, which settles the tolerance of probabilities; `whole`: everything was
-    asked again, so that a row that is only in `verdicts` is one too many.
+    `dtype` is the arithmetic of both, which settles the tolerance of probabilities; `headline` the family
+    that ranks; `whole`: everything was asked again, so that a row that is only in `verdicts` is one too many.
     """
     entry_index = {key: i for i, key in enumerate(_keys(verdicts))}
     rerun_keys = _keys(rerun)
@@ -66,7 +65,7 @@ def compare(
     tolerance = TOLERANCE[dtype]
     ties = pairs.ties(tolerance)
     differences = pairs.first_differences(ties, tolerance, LOG_TOLERANCE[dtype])
-    gains = pairs.gains()[ties & (differences == "")]
+    gains = pairs.gains(headline)[ties & (differences == "")]
     n_asked = len(rerun) + len(surplus)
     indices = np.flatnonzero(differences != "")[:MAX_MISMATCHES]
     mismatches = [
@@ -108,12 +107,12 @@ class _Pairs:
             close &= best[:, -1] - best[:, -2] <= tolerance
         return differs & (close | ~self._differ("predicted"))
 
-    def gains(self) -> NDArray[np.int64]:
+    def gains(self, headline: str) -> NDArray[np.int64]:
         """(n,) 1 where the entry's answer raises the lift above that of the other, -1 where it lowers it."""
         entry_accepts, rerun_accepts = (accepted(rows).astype(np.int64) for rows in (self.entry, self.rerun))
         sign = self.rerun["stimulus"].map({"signal": 1, "swap": -1}).fillna(0).to_numpy(dtype=np.int64)
         return np.asarray(
-            (entry_accepts - rerun_accepts) * sign * (self.rerun["family"] == FAMILIES[0]).to_numpy()
+            (entry_accepts - rerun_accepts) * sign * (self.rerun["family"] == headline).to_numpy()
         )
 
     def first_differences(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -34,8 +35,11 @@ _NOT_MEASURED = {
 }
 _UNKNOWN = ("swap", "lift", "matched", "placement", "beyond_largest")
 
-_ADDED = ("draw", "replicate", "other_clip")
+_ADDED = ("draw", "replicate", "other_clip", "robust")
 """Columns of VERDICTS that protocol 1 did not have."""
+
+_FAMILIES = MappingProxyType({"responsibility": "responsibility@bins", "minimal": "minimal@bins"})
+"""What its families are called now; the first was its headline."""
 
 VERDICTS = pa.schema([field for field in parquet_schema.VERDICTS if field.name not in _ADDED])
 """Its columns."""
@@ -52,7 +56,14 @@ def in_current_form(data: Any) -> dict[str, Any]:
     try:
         scorecard = {**data["scorecard"], "ranked": False, "unranked_because": REASON}
         scorecard["families"] = [_family(family) for family in scorecard["families"]]
-        return {**data, "scorecard": scorecard, "likeness": []}
+        headline = _FAMILIES["responsibility"]
+        return {
+            **data,
+            "scorecard": {**scorecard, "headline_family": headline},
+            "signals": {**data["signals"], "headline": headline},
+            "references": [{**each, "family": _name(each["family"])} for each in data["references"]],
+            "likeness": [],
+        }
     except LookupError as error:
         raise ValueError(f"{error} is missing, expected an entry of protocol 1") from None
     except (TypeError, AttributeError):
@@ -89,6 +100,8 @@ def with_current_columns(table: pa.Table) -> pa.Table:
     draws = pc.if_else(pc.is_valid(table["signal_id"]), pa.scalar(1, pa.int32()), None)
     empty_columns = {name: pa.nulls(len(table), parquet_schema.VERDICTS.field(name).type) for name in _ADDED}
     columns = {**empty_columns, "draw": draws, **{name: table[name] for name in VERDICTS.names}}
+    for old, new in _FAMILIES.items():
+        columns["family"] = pc.if_else(pc.equal(columns["family"], old), new, columns["family"])
     return pa.table(
         {name: columns[name] for name in parquet_schema.VERDICTS.names}, schema=parquet_schema.VERDICTS
     )
@@ -96,7 +109,18 @@ def with_current_columns(table: pa.Table) -> pa.Table:
 
 def _family(old: Mapping[str, Any]) -> dict[str, Any]:
     rates = {name: _rates(old[name]) for name in ("rates", "visible")}
-    return {**old, **rates, "as_silence": {}, "cells": [_cell(cell) for cell in old["cells"]]}
+    return {
+        **old,
+        **rates,
+        "family": _name(old["family"]),
+        "robust": dict.fromkeys(rates["rates"], _NOT_MEASURED),
+        "as_silence": {},
+        "cells": [_cell(cell) for cell in old["cells"]],
+    }
+
+
+def _name(family: str) -> str:
+    return _FAMILIES.get(family, family)
 
 
 def _cell(old: Mapping[str, Any]) -> dict[str, Any]:

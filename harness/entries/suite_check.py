@@ -45,7 +45,7 @@ def check_against_suite(folder: Path, suite: Suite) -> list[str]:
     problems = []
     if entry.references != suite.counts(entry.task):
         problems.append(
-            "references: not those of the suite, or with other numbers, bands, seeds or draws of signals,"
+            "references: not those of the suite, or with other numbers, families, seeds or draws of signals,"
             f" expected those of {suite.name}; evaluate again with: goodenough evaluate MODEL"
         )
     signal_rows = verdicts[verdicts["stimulus"] == "signal"]
@@ -62,6 +62,7 @@ def check_against_suite(folder: Path, suite: Suite) -> list[str]:
     ]
     units = units_of(suite, suite.task(entry.task))
     problems += _swaps(verdicts, units)
+    problems += _robust(verdicts, units)
     problems += _silences(verdicts, units)
     run = entry.run
     if run.n_asked is not None and (n := run.n_asked + (run.n_known or 0)) != len(units):
@@ -95,6 +96,19 @@ def _silences(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:
     if mismatches := sorted(entry_lengths ^ suite_lengths):
         count, example = plural(len(mismatches), "length"), plural(mismatches[0], "sample")
         yield f"verdicts: silence of {count} not of the suite, or not asked, as {example}"
+
+
+def _robust(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:
+    """Which signals are robust is a fact of the suite."""
+    suite_robust = {unit.signal_id: unit.robust for unit in units if unit.signal_id is not None}
+    rows = verdicts.dropna(subset="signal_id").drop_duplicates("signal_id")
+    pairs = zip(rows["signal_id"], rows["robust"], strict=True)
+    differing = sorted(name for name, robust in pairs if suite_robust.get(name, robust) != robust)
+    if differing:
+        yield (
+            f"verdicts: robust of {plural(len(differing), 'signal')} differs from the suite, as of"
+            f" {differing[0]}"
+        )
 
 
 def _swaps(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:

@@ -183,7 +183,9 @@ def _scorecard(entry: Entry, task: Task, verdicts: Any) -> list[str]:
     """Sound verdicts give one scorecard, and it is the one in the entry."""
     try:
         scorecard = summarise(
-            verdicts, task, entry.model, entry.references, entry.label_map, copies(entry.likeness)
+            *(verdicts, task, entry.model, entry.references, entry.label_map),
+            entry.signals.headline,
+            copies(entry.likeness),
         )
     except Exception as error:  # a fault of ours must not hide the problems of the other entries
         error_type = type(error).__name__

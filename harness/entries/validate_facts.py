@@ -16,13 +16,13 @@ from typing import Any
 from harness.entries import validate_verdicts
 from harness.entries.untrusted_files import Rule, rule_problems, text_problems
 from harness.entries.untrusted_text import excerpt
+from harness.families import is_family
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.plurals import plural
 from harness.provenance import PACKAGES
 from harness.schemas import Entry
 from harness.tasks import Task
 from harness.types import (
-    FAMILIES,
     MAX_BASE_MODELS,
     MAX_DATASETS,
     N_PROVEN,
@@ -34,7 +34,6 @@ from harness.types import (
 
 MAX_REFERENCES = 200
 MAX_DRAWS = 100
-MAX_BANDS = 10**6
 MAX_TEXT = 200
 """Characters of a name."""
 
@@ -82,11 +81,9 @@ def of_references(entry: Entry) -> list[str]:
     for i, r in enumerate(references):
         rule = partial(_rule, f"references.{i}", r)
         max_signals = validate_verdicts.MAX_CLIPS * min(max(r.n_draws, 1), MAX_DRAWS)
-        bands = 2 if r.bands is None else r.bands
         rules += [
-            rule("family", r.family in FAMILIES, f"one of {', '.join(FAMILIES)}"),
+            rule("family", is_family(r.family), "a kind and a resolution, as in responsibility@bands32"),
             rule("n_signals", 0 <= r.n_signals <= max_signals, f"0 to {max_signals}"),
-            rule("bands", 2 <= bands <= MAX_BANDS, f"2 to {MAX_BANDS}, or nothing for single bins"),
             rule("seed", 0 <= r.seed < 2**63, "0 to 2^63 - 1"),
             rule("n_draws", 1 <= r.n_draws <= MAX_DRAWS, f"1 to {MAX_DRAWS}"),
             rule("n_degenerate", 0 <= r.n_degenerate <= r.n_signals, "0 to n_signals"),
@@ -115,7 +112,7 @@ def counted_likeness(entry: Entry, verdicts: Any) -> list[str]:
     """
     signals = verdicts[(verdicts["stimulus"] == "signal") & at_level_zero(verdicts)]
     is_covered = signals["expected"].isin(sorted(entry.label_map.covered))
-    headline = signals[(signals["family"] == FAMILIES[0]) & is_covered]
+    headline = signals[(signals["family"] == entry.signals.headline) & is_covered]
     whole = verdicts[verdicts["stimulus"] == "whole"]
     predicted = dict(zip(whole["clip_id"], whole["predicted"], strict=True))
     rules: list[Rule] = []
@@ -177,6 +174,8 @@ def _names(entry: Entry) -> list[str]:
         problems.append(
             f"signals.config: {excerpt(signals.config)}, expected the task, {excerpt(entry.task)}"
         )
+    if not is_family(signals.headline):
+        problems.append(f"signals.headline: {excerpt(signals.headline)}, expected a family of signals")
     if signals.split != "test":
         problems.append(f"signals.split: {excerpt(signals.split)}, expected 'test'")
     if entry.label_map.task != entry.task:

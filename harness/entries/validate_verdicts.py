@@ -22,11 +22,12 @@ from harness.dataset import parquet_io, parquet_schema, untrusted_parquet
 from harness.entries import validate_controls
 from harness.entries.checks import SIGNAL_STIMULI, Checks, name_problems, row_location
 from harness.entries.untrusted_text import excerpt, is_plain
+from harness.families import MINIMAL, kind_of
 from harness.metrics.acceptance import at_level_zero
 from harness.plurals import plural
 from harness.schemas import Entry
 from harness.tasks import Task
-from harness.types import FAMILIES, N_LEVELS, OTHER, STIMULI, signal_id
+from harness.types import N_LEVELS, OTHER, STIMULI, signal_id
 
 MAX_ROWS = 1_000_000
 MAX_CLIPS = 10_000
@@ -96,7 +97,8 @@ def _identity(checks: Checks, entry: Entry, task: Task) -> None:
     references = {(r.model.repo_id, r.family): r for r in entry.references}
     checks.require(rows["task"] == entry.task, "task", f"{entry.task!r}")
     checks.require(rows["stimulus"].isin(STIMULI), "stimulus", f"one of {', '.join(STIMULI)}")
-    checks.require_only_of_signals("family", rows["family"].isin(FAMILIES), f"one of {', '.join(FAMILIES)}")
+    families = sorted({r.family for r in entry.references})
+    checks.require_only_of_signals("family", rows["family"].isin(families), f"one of {', '.join(families)}")
     row_references = [references.get(pair) for pair in zip(rows["reference"], rows["family"], strict=True)]
     checks.require_only_of_signals(
         "reference", [r is not None for r in row_references], "a reference the entry lists with this family"
@@ -106,12 +108,13 @@ def _identity(checks: Checks, entry: Entry, task: Task) -> None:
     checks.require_only_of_signals(
         "draw", (draws >= 1) & (draws <= max_draws), "1 to n_draws of the reference in this family"
     )
-    has_level = ((rows["stimulus"] == "signal") & (rows["family"] == "minimal")).to_numpy(dtype=bool)
+    minimal = [family for family in families if kind_of(family) == MINIMAL]
+    has_level = ((rows["stimulus"] == "signal") & rows["family"].isin(minimal)).to_numpy(dtype=bool)
     in_range = rows["level"].between(0, N_LEVELS - 1).fillna(False).to_numpy(dtype=bool)
     checks.require(
         np.where(has_level, in_range, rows["level"].isna()),
         "level",
-        f"0 to {N_LEVELS - 1} for signals of family minimal, and nothing for all else",
+        f"0 to {N_LEVELS - 1} for signals of families minimal@, and nothing for all else",
     )
     silence = (rows["stimulus"] == "silence").to_numpy(dtype=bool)
     plain_ids = {c for c in rows["clip_id"].dropna().unique() if c != "" and is_plain(c, MAX_TEXT)}
@@ -134,6 +137,9 @@ def _identity(checks: Checks, entry: Entry, task: Task) -> None:
     is_valid_truth = rows["truth"].isna() | (rows["truth"].isin(task.labels) & ~silence)
     checks.require(is_valid_truth, "truth", f"a label of {task.name}, or nothing")
     checks.require_only_of_signals("expected", rows["expected"].isin(task.labels), f"a label of {task.name}")
+    of_signal = rows.groupby("signal_id")["robust"].transform("first")
+    is_same = rows["robust"].notna() & (rows["robust"] == of_signal)
+    checks.require_only_of_signals("robust", is_same, "true or false, the same in all rows of a signal")
 
 
 def _answers(checks: Checks, entry: Entry, task: Task) -> None:

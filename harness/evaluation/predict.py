@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from harness import spectra
-from harness.dataset import parquet_schema
+from harness.dataset import completed, parquet_schema
 from harness.dataset.suites import Suite
+from harness.domains import fft
 from harness.evaluation import stimuli
 from harness.evaluation.units import Unit
 from harness.model_facts import ModelFacts, window_start
@@ -132,7 +133,9 @@ def _add(batch: _Batch, unit: Unit, suite: Suite, task: Task, choice: Choice) ->
         add([("whole", None, None)], [b"whole"], lambda new: [clip.waveform] * len(new))
         return
     signal, signal_waveform = suite.signal(task.name, unit.slug or "", unit.signal_id)
-    signal_stimuli = stimuli.of_signal(signal, clip, [suite.clip(task.name, other) for other in unit.others])
+    clip_of = partial(suite.clip, task.name)
+    rest = completed.rest_of(signal, clip, clip_of)
+    signal_stimuli = stimuli.of_signal(signal, clip, [clip_of(other) for other in unit.others], rest)
 
     def sounds(new: Sequence[int]) -> list[Waveform]:
         """The signal itself as it was published, the others as they are made."""
@@ -261,6 +264,7 @@ def verdict_table(
         "p": pa.ListArray.from_arrays(np.arange(len(p) + 1, dtype=np.int32) * p.shape[1], p.ravel()),
         "seconds_seen": visible[:, 0],
         "energy_seen": visible[:, 1],
+        "robust": per_row([unit.robust for unit in units], pa.bool_()),
     }
     return pa.table(columns, schema=parquet_schema.VERDICTS)
 
@@ -291,6 +295,6 @@ def visible_part(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> 
         return seconds, 1.0
     if facts.sample_rate_hz >= sample_rate_hz:
         return seconds, float(np.square(waveform, dtype=np.float64).sum()) / total
-    energy = spectra.bin_energy(spectra.spectrum(waveform), len(waveform))
+    energy = fft.bin_energy(fft.spectrum(waveform), len(waveform))
     frequencies = np.arange(len(energy)) * sample_rate_hz / len(waveform)
     return seconds, min(1.0, float(energy[frequencies <= facts.sample_rate_hz / 2].sum()) / total)

@@ -26,7 +26,7 @@ from harness.provenance import run_settings, versions
 from harness.schemas import BatchProof, Entry
 from harness.seeds import generator
 from harness.tasks import Task
-from harness.types import FAMILIES, N_PROVEN, PROOF_TOLERANCE, PROTOCOL, LabelMap, Waveform
+from harness.types import N_PROVEN, PROOF_TOLERANCE, PROTOCOL, LabelMap, Waveform
 
 Progress = Callable[[int, int, RunningScore | None], None]
 """Told the units done since it was last called, those in all, and the estimates so far."""
@@ -79,9 +79,10 @@ def evaluate(
     units = units_of(suite, task)
     cache = _open_cache(classifier, task, out)
     try:
-        scope = _scope(units, task, ci_width, limit)
+        scope = _scope(units, suite, task, ci_width, limit)
         n_known = sum(unit.content in cache.answers for unit in scope)
-        score = RunningScore(scope, suite.counts(task.name), classifier.ref, label_map)
+        headline = suite.headline(task.name)
+        score = RunningScore(scope, suite.counts(task.name), classifier.ref, label_map, headline)
         for unit in scope:
             if unit.content in cache.answers:
                 score.learn(unit, cache.answers[unit.content])
@@ -102,10 +103,12 @@ def evaluate(
         cache.close()
 
 
-def _scope(units: list[Unit], task: Task, ci_width: float | None, limit: int | None) -> list[Unit]:
+def _scope(
+    units: list[Unit], suite: Suite, task: Task, ci_width: float | None, limit: int | None
+) -> list[Unit]:
     """What is judged at most, in the order of the units."""
     if ci_width is not None:
-        return [unit for unit in units if unit.family in (None, FAMILIES[0])]
+        return [unit for unit in units if unit.family in (None, suite.headline(task.name))]
     if limit is None:
         return units
     clip_blocks = (block for block in evaluation_order(units, task) if block[0].clip_id is not None)
@@ -285,7 +288,11 @@ def _entry(
         signals=suite.ref(task.name),
         references=references,
         label_map=label_map,
-        scorecard=summarise(frame, task, classifier.ref, references, label_map, copies(likeness)),
+        scorecard=summarise(
+            *(frame, task, classifier.ref, references, label_map),
+            suite.headline(task.name),
+            copies(likeness),
+        ),
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, *run_counts
         ),

@@ -12,7 +12,7 @@ from harness.evaluation.units import Unit
 from harness.metrics.estimates import clip_weights, clustered
 from harness.metrics.panels import METRICS
 from harness.schemas import ReferenceCounts
-from harness.types import FAMILIES, Estimate, FloatArray, LabelMap, ModelRef
+from harness.types import Estimate, FloatArray, LabelMap, ModelRef
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,14 @@ class RunningScore:
         references: Sequence[ReferenceCounts],
         candidate: ModelRef,
         label_map: LabelMap,
+        headline: str,
     ) -> None:
         """Begin with nothing heard, of units whose signals are of these references."""
+        self._headline = headline
         others = [
             r.model.repo_id
             for r in references
-            if r.family == FAMILIES[0] and r.model.weights_sha256 != candidate.weights_sha256
+            if r.family == headline and r.model.weights_sha256 != candidate.weights_sha256
         ]
         self._column = {name: j for j, name in enumerate(others)}
         clip_ids = sorted({unit.clip_id for unit in units if unit.clip_id is not None})
@@ -54,7 +56,7 @@ class RunningScore:
 
     def learn(self, unit: Unit, answers: Answers) -> None:
         """Take in the answers to a unit."""
-        if unit.family != FAMILIES[0] or unit.reference not in self._column:
+        if unit.family != self._headline or unit.reference not in self._column:
             return
         if unit.expected not in self._covered:
             return

@@ -1,14 +1,16 @@
 """The sounds made of a signal: the signal itself, its controls, its further levels (definitions: Controls).
 
-A stimulus is a mask over the bins of a clip, and a gain; sounds are made of them here and nowhere else, so
-that two stimuli of one clip, mask and gain are one sound, which a model is asked about once. The controls are
-seeded by the signal's id.
+A stimulus is a mask over the coefficients of a clip, a gain, and what stands in for the rest; sounds are made
+of them here and nowhere else, so that two stimuli that are equal in all of these are one sound, which a model
+is asked about once. The controls are seeded by the signal's id. What is said here of coefficients holds for
+those of the domain of the signal's family: bins, blocks or coefficients of tiles.
 
-    swap        the bins of the signal, of another clip that the reference gives another class; at the
-                signal's energy. A clip that has nothing at these bins gives silence
-    matched     the runs of the signal at other places of the occupied band of its clip; at its energy
-    largest     as many of the loudest bins of the clip
-    complement  all other bins of the clip
+    swap        the coefficients of the signal, of another clip that the reference gives another class; at
+                the signal's energy. A clip that has nothing there gives silence
+    matched     the runs or tiles of the signal at other places of the occupied part of its clip; at its
+                energy
+    largest     as many of the loudest coefficients of the clip
+    complement  all other coefficients of the clip
 """
 
 from __future__ import annotations
@@ -18,10 +20,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness import placements, spectra
-from harness.dataset.clip_cache import Recent, spectrum_of
+from harness import placements
+from harness.dataset.clip_cache import domain_of, energy_of, parts_of
+from harness.dataset.completed import completed
+from harness.domains.frequency import Frequency
+from harness.domains.masks import largest, runs
+from harness.families import MINIMAL, parse_family
 from harness.seeds import seed_of
-from harness.types import N_LEVELS, N_SWAPS, Clip, FloatArray, Mask, SufficientSignal, Waveform
+from harness.types import N_LEVELS, N_SWAPS, Clip, Mask, SufficientSignal, Waveform
 
 Key = tuple[str, int | None, int | None]
 """Name, level and replicate of a stimulus, as in `types.Verdict`."""
@@ -34,13 +40,17 @@ class Stimulus:
     name: str
     """One of STIMULI."""
     clip: Clip
+    domain: str
+    """Name of the domain of its mask."""
     mask: Mask
-    """(N,) the bins of that clip that it keeps."""
+    """(N,) the coefficients of that clip that it keeps."""
     level: int | None = None
     """As in `types.Verdict`."""
     replicate: int | None = None
     gain: float = 1.0
-    """What it is multiplied by."""
+    """What they are multiplied by."""
+    rest: Waveform | None = None
+    """(n_samples,) what stands in for all other coefficients; None for nothing."""
 
     @property
     def key(self) -> Key:
@@ -50,11 +60,11 @@ class Stimulus:
     @property
     def sound(self) -> bytes:
         """The same for stimuli that sound the same."""
-        if not self.mask.any():
+        if not self.mask.any() and self.rest is None:
             return b"silence%d" % len(self.clip.waveform)
-        return b"\0".join(
-            (self.clip.clip_id.encode(), np.packbits(self.mask).tobytes(), np.float64(self.gain).tobytes())
-        )
+        names = f"{self.clip.clip_id}\0{self.domain}".encode()
+        rest = b"" if self.rest is None else self.rest.tobytes()
+        return b"\0".join((names, np.packbits(self.mask).tobytes(), np.float64(self.gain).tobytes(), rest))
 
 
 def swap_clips(signal_id: str, eligible: Sequence[str]) -> tuple[str, ...]:
@@ -71,31 +81,38 @@ def swap_clips(signal_id: str, eligible: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def of_signal(signal: SufficientSignal, clip: Clip, others: Sequence[Clip]) -> list[Stimulus]:
+def of_signal(
+    signal: SufficientSignal, clip: Clip, others: Sequence[Clip], rest: Waveform | None = None
+) -> list[Stimulus]:
     """The stimuli of a signal: itself, `swap`, `matched`, `largest`, `complement`, the levels 1 and above.
 
     Args:
         signal: the signal.
         clip: its clip.
         others: the clips of `swap_clips`.
+        rest: what stands in for what the signal does not keep, see `dataset.completed`.
     """
-    energy = _energy(clip)
-    target_energy = float(energy[signal.mask].sum())
-    base = Stimulus("signal", clip, signal.mask, level=0 if signal.family == "minimal" else None)
+    family = parse_family(signal.family)
+    domain = family.resolution.domain
+    energy = energy_of(clip, domain)
+    target_energy = _sound_energy(clip, domain, signal.mask)
+    whole = Stimulus("signal", clip, domain, signal.mask, rest=rest)
+    base = replace(whole, level=0 if family.kind == MINIMAL else None)
     levels = []
     if signal.levels is not None:
-        levels = [
-            Stimulus("signal", clip, signal.levels <= level, level=level) for level in range(1, N_LEVELS)
-        ]
+        levels = [replace(whole, mask=signal.levels <= level, level=level) for level in range(1, N_LEVELS)]
     return [
         base,
-        *(replace(_swap(other, signal.mask, target_energy), replicate=i) for i, other in enumerate(others)),
         *(
-            Stimulus("matched", clip, mask, replicate=i, gain=gain)
-            for i, (mask, gain) in enumerate(_matched(signal, energy, target_energy))
+            replace(_swap(base, other, target_energy), replicate=i, level=None)
+            for i, other in enumerate(others)
         ),
-        Stimulus("largest", clip, spectra.largest(energy, signal.n_kept)),
-        Stimulus("complement", clip, ~signal.mask),
+        *(
+            replace(whole, name="matched", mask=mask, replicate=i, gain=gain)
+            for i, (mask, gain) in enumerate(_matched(base, signal.signal_id, target_energy))
+        ),
+        replace(whole, name="largest", mask=largest(energy, signal.n_kept)),
+        replace(whole, name="complement", mask=~signal.mask),
         *levels,
     ]
 
@@ -103,15 +120,16 @@ def of_signal(signal: SufficientSignal, clip: Clip, others: Sequence[Clip]) -> l
 def sounds(stimuli: Sequence[Stimulus]) -> list[Waveform]:
     """Stimuli as (n_samples,) waveforms; those of one clip are made together."""
     waveforms: list[Waveform | None] = [None] * len(stimuli)
-    by_clip: dict[str, list[int]] = {}
+    by_clip: dict[tuple[str, str], list[int]] = {}
     for i, stimulus in enumerate(stimuli):
-        by_clip.setdefault(stimulus.clip.clip_id, []).append(i)
-    for rows in by_clip.values():
+        by_clip.setdefault((stimulus.clip.clip_id, stimulus.domain), []).append(i)
+    for (_, domain), rows in by_clip.items():
         clip = stimuli[rows[0]].clip
         masks = np.stack([stimuli[i].mask for i in rows])
-        for i, x in zip(rows, spectra.keep(spectrum_of(clip), masks, len(clip.waveform)), strict=True):
-            gain = stimuli[i].gain
-            waveforms[i] = x if gain == 1.0 else (x * gain).astype(np.float32)
+        for i, x in zip(rows, parts_of(clip, domain, masks), strict=True):
+            gain, rest = stimuli[i].gain, stimuli[i].rest
+            y = x if gain == 1.0 else (x * gain).astype(np.float32)
+            waveforms[i] = y if rest is None else completed(y, rest, domain_of(clip, domain), stimuli[i].mask)
     return [x for x in waveforms if x is not None]
 
 
@@ -121,15 +139,37 @@ def control(signal: SufficientSignal, clip: Clip, others: Sequence[Clip], name: 
     return sounds(of_kind[:1])[0] if of_kind else None
 
 
-def transfer_mask(mask: Mask, n_bins: int) -> Mask:
-    """The same frequencies as a mask over the bins of another clip, (n_bins,).
+def transfer_mask(mask: Mask, shape: tuple[int, int], new_shape: tuple[int, int]) -> Mask:
+    """The same part of the plane of another clip, of the same domain.
 
-    A run keeps its edges, half a bin outside its first and last bin, as shares of the Nyquist frequency; they
-    are rounded to those of bins, and it is at least one bin wide.
+    The run of a single row keeps its edges, half a bin outside its first and last bin, as shares of the
+    Nyquist frequency; they are rounded to those of bins, and it is at least one bin wide. Rows keep their
+    place as a share of the length of the clip.
+
+    Args:
+        mask: (n_rows * n_columns,).
+        shape: n_rows, n_columns.
+        new_shape: those of the other clip.
+
+    Returns:
+        A mask over the coefficients of the other clip.
     """
-    if len(mask) == n_bins:
+    if shape == new_shape:
         return mask
-    rows = spectra.runs(mask)
+    if shape[0] == new_shape[0] == 1:
+        return _stretched(mask, new_shape[1])
+    rows = mask.reshape(shape)
+    n, m = shape[0], new_shape[0]
+    result = np.zeros(new_shape, dtype=bool)
+    # Each row comes from the one at its middle; of more rows than there is room for none gets lost.
+    result |= rows[(2 * np.arange(m) + 1) * n // (2 * m)]
+    np.logical_or.at(result, (2 * np.arange(n) + 1) * m // (2 * n), rows)
+    return result.ravel()
+
+
+def _stretched(mask: Mask, n_bins: int) -> Mask:
+    """The same frequencies as a mask over other bins, (n_bins,)."""
+    rows = runs(mask)
     scale = (n_bins - 1) / max(len(mask) - 1, 1)
     edges = np.stack([rows[:, 0], rows.sum(axis=1)]) - 0.5
     first, end = np.rint(edges * scale + 0.5).astype(np.int64)
@@ -141,27 +181,36 @@ def transfer_mask(mask: Mask, n_bins: int) -> Mask:
     return result
 
 
-_energies: Recent[FloatArray] = Recent(1 << 22)
+def _swap(signal: Stimulus, other: Clip, target_energy: float) -> Stimulus:
+    energy = energy_of(other, signal.domain)
+    shapes = [domain_of(clip, signal.domain).shape for clip in (signal.clip, other)]
+    mask = transfer_mask(signal.mask, *shapes)
+    rest = None if signal.rest is None else np.resize(signal.rest, other.waveform.shape)
+    swap = replace(signal, name="swap", clip=other, mask=mask, rest=rest)
+    mask_energy = _sound_energy(other, signal.domain, mask)
+    if mask_energy <= placements.INAUDIBLE * float(energy.sum()):
+        return replace(swap, mask=np.zeros_like(mask))
+    return replace(swap, gain=_gain(target_energy, mask_energy))
 
 
-def _energy(clip: Clip) -> FloatArray:
-    """(N,) energy of each bin; that of the last clips is cached, as clips replace each other."""
-    return _energies.of(clip, lambda: spectra.bin_energy(spectrum_of(clip), len(clip.waveform)))
-
-
-def _swap(other: Clip, mask: Mask, target_energy: float) -> Stimulus:
-    energy = _energy(other)
-    bins = transfer_mask(mask, len(energy))
-    bins_energy = float(energy[bins].sum())
-    if bins_energy <= placements.INAUDIBLE * float(energy.sum()):
-        return Stimulus("swap", other, np.zeros_like(bins))
-    return Stimulus("swap", other, bins, gain=_gain(target_energy, bins_energy))
-
-
-def _matched(signal: SufficientSignal, energy: FloatArray, target_energy: float) -> list[tuple[Mask, float]]:
+def _matched(signal: Stimulus, signal_id: str, target_energy: float) -> list[tuple[Mask, float]]:
     """Up to N_MATCHED masks and their gains."""
-    masks = placements.matched(signal.mask, energy, signal.signal_id)
-    return [(mask, _gain(target_energy, float(energy[mask].sum()))) for mask in masks]
+    clip, domain = signal.clip, signal.domain
+    energy = energy_of(clip, domain)
+    masks = placements.matched(signal.mask, energy, domain_of(clip, domain).shape, signal_id)
+    energies = [_sound_energy(clip, domain, mask) for mask in masks]
+    inaudible = placements.INAUDIBLE * float(energy.sum())
+    return [(mask, _gain(target_energy, e)) for mask, e in zip(masks, energies, strict=True) if e > inaudible]
+
+
+def _sound_energy(clip: Clip, domain: str, mask: Mask) -> float:
+    """Energy of the sound of some coefficients of a clip.
+
+    Bins are orthogonal: their energies add up. Blocks overlap, and frames reach beyond the ends of the clip.
+    """
+    if domain == Frequency.name:
+        return float(energy_of(clip, domain)[mask].sum())
+    return float(np.square(parts_of(clip, domain, mask[np.newaxis]), dtype=np.float64).sum())
 
 
 def _gain(target_energy: float, energy: float) -> float:

@@ -23,7 +23,7 @@ from harness.evaluation.stimuli import swap_clips
 from harness.manifest import ReferenceRecord
 from harness.seeds import generator
 from harness.tasks import Task
-from harness.types import FAMILIES, N_LEVELS, N_MATCHED
+from harness.types import N_LEVELS, N_MATCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class Unit:
     """Its form in file names."""
     family: str | None = None
     """Family of the signal; this and what follows is None where there is no signal."""
+    is_headline: bool = False
+    """Whether it is the family that ranks."""
     draw: int | None = None
     """Which extraction of its clip the signal is."""
     signal_id: str | None = None
@@ -52,6 +54,10 @@ class Unit:
     others: tuple[str, ...] = ()
     """clip_ids of its `swap` controls, in order; empty where the reference gives all clips one class."""
     other_n_samples: tuple[int, ...] = ()
+    robust: bool | None = None
+    """Whether the signal keeps its class with noise in place of the rest."""
+    rest_clip: str | None = None
+    """clip_id of what stands in for the rest of the signal, where another clip does."""
     n_stimuli: int = 1
     """What it asks, at most: of a signal that cannot be matched less."""
 
@@ -81,6 +87,7 @@ def units_of(suite: Suite, task: Task) -> list[Unit]:
 def _signals(
     suite: Suite, task: Task, reference: ReferenceRecord, clips: Mapping[str, ClipLine]
 ) -> Iterator[Unit]:
+    headline = suite.headline(task.name)
     lines = list(suite.signal_lines(task.name, reference.model.slug))
     class_of = {line.clip_id: line.expected for line in lines if line.clip_id in clips}
 
@@ -94,7 +101,8 @@ def _signals(
         if line.degenerate:
             continue
         others = swap_clips(line.signal_id, eligible(line.expected, line.n_samples))
-        sources = [clips[clip_id].sha256 for clip_id in (line.clip_id, *others) if clip_id in clips]
+        rest_clips = () if line.rest_clip is None else (line.rest_clip,)
+        sources = [clips[name].sha256 for name in (line.clip_id, *others, *rest_clips) if name in clips]
         yield Unit(
             # The id is part of it: it seeds the controls.
             _content("signal", line.signal_id, line.content_sha256, *sources),
@@ -104,11 +112,14 @@ def _signals(
             reference=reference.model.repo_id,
             slug=reference.model.slug,
             family=line.family,
+            is_headline=line.family == headline,
             draw=line.draw,
             signal_id=line.signal_id,
             expected=line.expected,
             others=others,
             other_n_samples=tuple(clips[other].n_samples for other in others),
+            robust=line.robust,
+            rest_clip=line.rest_clip,
             n_stimuli=3 + len(others) + N_MATCHED + (N_LEVELS - 1 if line.has_levels else 0),
         )
 
@@ -145,8 +156,8 @@ def shard_of(units: Sequence[Unit], n: int) -> int:
     return int(_content("shard", units[0].clip_id)[:8], 16) % n + 1
 
 
-def _headline_first(unit: Unit) -> tuple[int, str]:
-    return (0 if unit.family is None else 1 + FAMILIES.index(unit.family)), unit.key
+def _headline_first(unit: Unit) -> tuple[bool, bool, str, str]:
+    return unit.family is not None, not unit.is_headline, unit.family or "", unit.key
 
 
 def _content(*parts: str) -> str:

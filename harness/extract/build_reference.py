@@ -24,7 +24,16 @@ from harness.extract.journal_lines import from_item
 from harness.extract.oracle import Listener
 from harness.extract.runner import Progress, extract
 from harness.extract.search import Search
-from harness.extract.search_task import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets, search_name
+from harness.extract.search_task import (
+    NO_LIMITS,
+    ONE_DRAW,
+    ONE_SIGNAL,
+    Draws,
+    Limits,
+    Sets,
+    family_of,
+    search_name,
+)
 from harness.journal import Journal, remove_stale_locks
 from harness.manifest import CorpusRef, ReferenceRecord, SetCounts
 from harness.models.classifiers import Classifier
@@ -94,8 +103,8 @@ def add(
         corpus=corpus.ref(clips),
         searches=tuple(search_name(search, limits, draws) for search in searches),
         counts=tuple(
-            ReferenceCounts(classifier.ref, s.family, 0, 0, "", s.n_bands, draws.seed, draws.n_of(s.family))
-            for s in searches
+            ReferenceCounts(classifier.ref, name, 0, 0, "", draws.seed, draws.n_of(name))
+            for name in (str(family_of(search, limits)) for search in searches)
         ),
         skipped=corpus.skipped,
         run=run_settings(
@@ -219,7 +228,7 @@ def _complete_record(
 
 def _set_counts(searches: Sequence[Search], limits: Limits, sets: Sets) -> tuple[SetCounts, ...]:
     return tuple(
-        SetCounts(search.family, kind, most, search_name(search, limits), 0)
+        SetCounts(str(family_of(search, limits)), kind, most, search_name(search, limits), 0)
         for search in searches
         for kind, most in sets.kinds
     )

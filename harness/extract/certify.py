@@ -1,23 +1,30 @@
 """Certifies a signal: it is checked once more, on the audio exactly as it will be decoded.
 
 A signal that the reference does not accept there, with the margin and the confidence that its search was
-held to, is not published: the clip is skipped with the reason. Here the searches of a clip meet: the ranking
-of one gives the minimal signal of the other its levels.
+held to, is not published: the clip is skipped with the reason. One that is published is heard once more with
+what else could stand in for its rest, and carries how often it keeps its class. Here the searches of a clip
+meet: the ranking of one gives the minimal signal of the other its levels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness import audio
+from harness.completions import CHECKED, ZERO
+from harness.dataset import completed
+from harness.dataset.clip_cache import parts_of
+from harness.dataset.completed import StandIns
 from harness.extract.levels import nested_levels
 from harness.extract.objectives import Logits, margin, probability
 from harness.extract.oracle import Listener
 from harness.extract.search_task import SIGNAL, SearchTask, search_name
+from harness.families import MINIMAL
 from harness.types import (
+    N_COMPLETIONS,
     CausalSet,
     Clip,
     FloatArray,
@@ -43,9 +50,14 @@ class Extracted:
 
 
 def certify(
-    listener: Listener, clip_tasks: Sequence[tuple[Clip, Sequence[SearchTask]]]
+    listener: Listener,
+    clip_tasks: Sequence[tuple[Clip, Sequence[SearchTask]]],
+    stand_ins: Callable[[Clip], StandIns],
 ) -> Iterator[tuple[Clip, Extracted]]:
-    """Judge all results of the searches in some clips, whose runs are all done, in one batch."""
+    """Judge all results of the searches in some clips, whose runs are all done, in one batch.
+
+    `stand_ins` gives the clips that stand in for the rest of a clip.
+    """
     groups = [_waveforms(run) for _, runs in clip_tasks for run in runs if run.result]
     waveforms = [waveform for group in groups for waveform in group]
     if waveforms:
@@ -61,11 +73,12 @@ def certify(
             group = groups.pop(0)
             group_logits = logits[at : at + len(group)]
             at += len(group)
-            if not (run.whole_clip.degenerate or _is_certified(run, group_logits)):
+            if not (run.degenerate or _is_certified(run, group_logits)):
                 skipped.append(Skipped(clip.clip_id, _failure(run, group_logits)))
             elif run.kind == SIGNAL:
-                ranking = _ranking(runs, run.draws[1])
-                signals.append(_signal(run, audio.sha256(group[0]), group_logits[0], ranking))
+                survival = None if run.degenerate else _survival(listener, run, stand_ins(clip))
+                sha256, ranking = audio.sha256(group[0]), _ranking(runs, run)
+                signals.append(_signal(run, sha256, group_logits[0], ranking, survival))
             else:
                 sets.append(_set(run, group_logits))
         signals.sort(key=lambda s: (s.family, s.draw))
@@ -75,14 +88,36 @@ def certify(
 
 def _waveforms(run: SearchTask) -> list[Waveform]:
     """The signal of a family as published; of a further set also the rest of the clip."""
-    state = run.state
+    clip, domain = run.state.clip, run.state.domain
     masks = run.mask[None] if run.kind == SIGNAL else np.stack([run.mask, ~run.mask])
-    signals = state.domain.keep(state.coefficients, masks)
-    return [audio.read(audio.encode(x, state.clip.sample_rate_hz))[0] for x in signals]
+    signals = parts_of(clip, domain.name, masks)
+    rest = completed.rest(run.limits.completion, clip, run.other, run.seed)
+    if rest is not None:
+        signals = np.stack(
+            [completed.completed(x, rest, domain, m) for x, m in zip(signals, masks, strict=True)]
+        )
+    return [audio.read(audio.encode(x, clip.sample_rate_hz))[0] for x in signals]
+
+
+def _survival(listener: Listener, run: SearchTask, stand_ins: StandIns) -> tuple[float, ...]:
+    """As in `types.SufficientSignal`."""
+    clip, domain = run.state.clip, run.state.domain
+    (part,) = parts_of(clip, domain.name, run.mask[None])
+    waveforms: list[Waveform] = []
+    n_draws: list[int] = []
+    for completion in CHECKED:
+        n_draws.append(1 if completion == ZERO else N_COMPLETIONS)
+        for draw in range(n_draws[-1]):
+            rest = completed.rest(completion, clip, stand_ins.checked[draw], run.seed, draw)
+            waveforms.append(part if rest is None else completed.completed(part, rest, domain, run.mask))
+    is_expected = run.whole_clip.is_expected
+    keeps = [margin(row, is_expected) > 0 for row in listener.logits(waveforms, clip.sample_rate_hz)]
+    ends = np.cumsum(n_draws)
+    return tuple(float(np.mean(keeps[end - n : end])) for end, n in zip(ends, n_draws, strict=True))
 
 
 def _is_certified(run: SearchTask, logits: Logits) -> bool:
-    objective = run.state.objective
+    objective = replace(run.state.objective, n_draws=1)  # what is published has one rest
     parts = np.array([objective.alone, objective.without])[: len(logits)]
     return objective.is_met(logits[parts], run.whole_clip.is_expected)
 
@@ -101,29 +136,35 @@ def _failure(run: SearchTask, logits: Logits) -> str:
     )
 
 
-def _ranking(runs: Sequence[SearchTask], draw: int) -> FloatArray | None:
-    """(N,) responsibility of the band of each coefficient, if a search of that draw ranked its bands."""
+def _ranking(runs: Sequence[SearchTask], of: SearchTask) -> FloatArray | None:
+    """(N,) responsibility of each coefficient, if a search of the same draw and domain ranked its atoms."""
     for run in runs:
-        is_signal = run.kind == SIGNAL and run.draws[1] == draw
-        if is_signal and run.result is not None and run.result.ranking is not None:
+        is_alike = run.draws == of.draws and run.state.domain == of.state.domain
+        if run.kind == SIGNAL and is_alike and run.result is not None and run.result.ranking is not None:
             return run.state.atoms.spread(run.result.ranking)
     return None
 
 
 def _levels(run: SearchTask, mask: Mask, ranking: FloatArray | None) -> Levels | None:
-    if ranking is None or run.search.family != "minimal" or run.whole_clip.degenerate:
+    if ranking is None or run.search.kind != MINIMAL or run.degenerate:
         return None
     domain, coefficients = run.state.domain, run.state.coefficients
     return nested_levels(mask, ranking, domain.products(coefficients, coefficients))
 
 
-def _signal(run: SearchTask, sha256: str, logits: Logits, ranking: FloatArray | None) -> SufficientSignal:
+def _signal(
+    run: SearchTask,
+    sha256: str,
+    logits: Logits,
+    ranking: FloatArray | None,
+    survival: tuple[float, ...] | None,
+) -> SufficientSignal:
     assert run.result is not None  # noqa: S101 - certified only when found
     clip, mask, is_expected = run.state.clip, run.mask, run.whole_clip.is_expected
     return SufficientSignal(
-        signal_id=signal_id(clip.clip_id, _slug(run), run.search.family, *run.draws),
+        signal_id=signal_id(clip.clip_id, _slug(run), run.family, *run.draws),
         clip_id=clip.clip_id,
-        family=run.search.family,
+        family=run.family,
         draw=run.draws[1],
         reference=run.reference,
         truth=clip.label,
@@ -133,15 +174,17 @@ def _signal(run: SearchTask, sha256: str, logits: Logits, ranking: FloatArray | 
         sample_rate_hz=clip.sample_rate_hz,
         mask=mask,
         guarantee=run.result.guarantee,
-        resolution=len(run.state.atoms),
+        n_atoms=len(run.state.atoms),
         p_whole=run.whole_clip.p_whole,
         p_signal=probability(logits, is_expected),
         margin=margin(logits, is_expected),
-        degenerate=run.whole_clip.degenerate,
+        degenerate=run.degenerate,
         search=search_name(run.search, run.limits),
         n_queries=run.state.n_queries + _EXTRA_QUERIES + 1,
         seed=run.seed,
         sha256=sha256,
+        survival=survival,
+        rest_clip=None if run.other is None else run.other.clip_id,
         levels=_levels(run, mask, ranking),
     )
 
@@ -150,9 +193,9 @@ def _set(run: SearchTask, logits: Logits) -> CausalSet:
     assert run.result is not None  # noqa: S101 - certified only when found
     clip, is_expected = run.state.clip, run.whole_clip.is_expected
     return CausalSet(
-        set_id=f"{clip.clip_id}:{_slug(run)}:{run.search.family}:{run.kind}:{run.ordinal}",
+        set_id=f"{clip.clip_id}:{_slug(run)}:{run.family}:{run.kind}:{run.ordinal}",
         clip_id=clip.clip_id,
-        family=run.search.family,
+        family=run.family,
         kind=run.kind,
         ordinal=run.ordinal,
         reference=run.reference,
@@ -162,7 +205,7 @@ def _set(run: SearchTask, logits: Logits) -> CausalSet:
         sample_rate_hz=clip.sample_rate_hz,
         mask=run.mask,
         guarantee=run.result.guarantee,
-        resolution=len(run.state.atoms),
+        n_atoms=len(run.state.atoms),
         p_whole=run.whole_clip.p_whole,
         p_alone=probability(logits[0], is_expected),
         p_without=probability(logits[1], is_expected),

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import spectra
+from harness.domains.masks import from_runs, runs
 from harness.extract.certify import Extracted
+from harness.families import n_coefficients
 from harness.types import CausalSet, Clip, Levels, Mask, Skipped, SufficientSignal
 
 
@@ -30,6 +31,7 @@ def from_item(item: dict[str, Any]) -> Extracted:
             "mask": _mask(fields),
             "levels": _unpacked(fields["levels"]),
             "p_clip": tuple(fields["p_clip"]),
+            "survival": None if fields["survival"] is None else tuple(fields["survival"]),
         }
         signals.append(SufficientSignal(**{**fields, **arrays}))
     sets = (CausalSet(**{**fields, "mask": _mask(fields)}) for fields in item["sets"])
@@ -37,12 +39,12 @@ def from_item(item: dict[str, Any]) -> Extracted:
 
 
 def _fields(record: SufficientSignal | CausalSet) -> dict[str, Any]:
-    return {**vars(record), "mask": spectra.runs(record.mask).tolist()}
+    return {**vars(record), "mask": runs(record.mask).tolist()}
 
 
 def _mask(fields: dict[str, Any]) -> Mask:
     rows: NDArray[np.int64] = np.array(fields["mask"], dtype=np.int64)
-    return spectra.from_runs(rows, fields["n_samples"] // 2 + 1)
+    return from_runs(rows, n_coefficients(fields["family"], fields["n_samples"], fields["sample_rate_hz"]))
 
 
 def _packed(levels: Levels | None) -> str | None:

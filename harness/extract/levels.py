@@ -1,6 +1,6 @@
 """Nested levels between a minimal signal and its whole clip (definitions: Levels).
 
-The bins of the minimal mask come first, then all others by the responsibility of their band. Level j keeps
+The bins of the minimal mask come first, then all others by the responsibility of their atom. Level j keeps
 the first k_j bins, k_j = `parquet_schema.level_sizes`. A level need not be sufficient.
 """
 
@@ -17,7 +17,7 @@ def nested_levels(mask: Mask, responsibility: FloatArray, energy: FloatArray) ->
 
     Args:
         mask: (N,) the minimal signal, not empty.
-        responsibility: (N,) that of the band of each bin.
+        responsibility: (N,) that of the atom of each bin.
         energy: (N,) of each bin; of equal responsibility the louder bin comes first, then the lower.
 
     Returns:

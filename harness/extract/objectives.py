@@ -1,7 +1,7 @@
-"""What a set of bands has to achieve (definitions: sufficient, necessary, complete).
+"""What a set of atoms has to achieve (definitions: sufficient, necessary, complete).
 
 A search sees masks and answers; what an answer means is said here. Any search finds a set of any objective,
-because each keeps the promise of the contract: all bands reach it, none do not.
+because each keeps the promise of the contract: all atoms reach it, none do not.
 
     sufficient   the set alone gets the class
     necessary    the rest of the clip alone does not
@@ -12,6 +12,7 @@ Source: Kelly & Chockler (FreqReX, arXiv 2601.16675). Departures: margins, and t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,20 +33,24 @@ class Objective:
     name: str
     """As in the records."""
     alone: bool
-    """It hears the kept bands, and has to give the class."""
+    """It hears the kept atoms, and has to give the class."""
     without: bool
     """It hears the others, and must not."""
     confidence: tuple[float, float] = (0.0, 1.0)
-    """Range of the probability that the kept bands alone have to get."""
+    """Range of the probability that the kept atoms alone have to get."""
+    n_draws: int = 1
+    """Draws of what stands in for the rest, with each of which it hears every signal."""
+    robust: float = 1.0
+    """Share of these in which it has to answer so, the first among them."""
 
     @property
     def n_signals(self) -> int:
         """Signals per mask: the queries that it costs."""
-        return self.alone + self.without
+        return (self.alone + self.without) * self.n_draws
 
     def signal_masks(self, masks: Mask) -> Mask:
-        """(m, n_bands) masks as masks of the signals, (m * n_signals, n_bands): alone, then without."""
-        parts = [*([masks] if self.alone else []), *([~masks] if self.without else [])]
+        """(m, N) masks as those of the signals, (m * n_signals, N): alone with each draw, then without."""
+        parts = [masks] * (self.alone * self.n_draws) + [~masks] * (self.without * self.n_draws)
         return np.stack(parts, axis=1).reshape(-1, masks.shape[1])
 
     def is_met(self, logits: Logits, is_expected: Mask) -> bool:
@@ -55,14 +60,23 @@ class Objective:
             logits: (n_signals, n_classes) logits of the signals of the mask.
             is_expected: (n_classes,) the classes that mean what the whole clip gets.
         """
-        if self.without and margin(logits[-1], is_expected) > -MIN_MARGIN:
+        alone, without = np.split(logits, [self.alone * self.n_draws])
+        is_given = [self._is_enough(row, is_expected) for row in alone]
+        is_lost = [margin(row, is_expected) <= -MIN_MARGIN for row in without]
+        return (not self.alone or self._in_enough_draws(is_given)) and (
+            not self.without or self._in_enough_draws(is_lost)
+        )
+
+    def _in_enough_draws(self, answers: Sequence[bool]) -> bool:
+        """The first draw is the one that is published."""
+        return answers[0] and sum(answers) >= self.robust * self.n_draws
+
+    def _is_enough(self, logits: Logits, is_expected: Mask) -> bool:
+        """Whether a signal, alone, gets the class with a margin, and the confidence."""
+        if margin(logits, is_expected) < MIN_MARGIN:
             return False
-        if not self.alone:
-            return True
         low, high = self.confidence
-        if margin(logits[0], is_expected) < MIN_MARGIN:
-            return False
-        return (low, high) == (0.0, 1.0) or low <= probability(logits[0], is_expected) <= high
+        return (low, high) == (0.0, 1.0) or low <= probability(logits, is_expected) <= high
 
 
 def sufficient(least: float = 0.0) -> Objective:

@@ -15,9 +15,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from harness import spectra
-from harness.domains import Atoms, Grid
+from harness.domains import Atoms, Grid, fft
 from harness.domains.atoms import Coefficients
+from harness.domains.frequency import Frequency
 from harness.extract.objectives import Logits, Objective, sufficient
 from harness.extract.search import Order, Slope
 from harness.types import Clip, FloatArray, Mask, Waveform
@@ -29,7 +29,7 @@ SLOPE_QUERIES = 3
 """What a slope counts as: a backward pass costs about two forward passes."""
 
 Question = Mask | Slope
-"""Masks (m, n_bands), or a slope."""
+"""Masks (m, n_atoms), or a slope."""
 
 
 class Listener(Protocol):
@@ -55,8 +55,8 @@ class Sloping(Listener, Protocol):
 class Masking(Listener, Protocol):
     """A model that makes masked signals where it runs, or None where scipy is the better place."""
 
-    def keep(self, X: spectra.Spectrum, masks: Mask, n_samples: int) -> Waveform | None:
-        """As `spectra.keep`, for (m, N) masks."""
+    def keep(self, X: fft.Spectrum, masks: Mask, n_samples: int) -> Waveform | None:
+        """As `fft.keep`, for (m, N) masks."""
         ...
 
 
@@ -69,44 +69,54 @@ class SearchState:
         is_expected: Mask,
         atoms: Atoms,
         objective: Objective | None = None,
-        free_bands: Order | None = None,
+        free_atoms: Order | None = None,
+        rests: Sequence[Waveform] = (),
     ) -> None:
-        """Prepare for masks over `atoms`, of which the `free_bands` may be kept: all when None.
+        """Prepare for masks over `atoms`, of which the `free_atoms` may be kept: all when None.
 
         The others are never kept. `is_expected`, (n_classes,), says which of the model's classes mean
-        `expected`; without an `objective` a mask is to be sufficient.
+        `expected`; without an `objective` a mask is to be sufficient. Of `rests`, one for each draw of the
+        objective, a signal has all that it does not keep; without them nothing.
         """
         self.clip = clip
         self.is_expected = is_expected
         self.atoms, self.domain = atoms, atoms.domain
         self.objective = sufficient() if objective is None else objective
-        self.free_bands = np.arange(len(atoms)) if free_bands is None else free_bands
+        self.free_atoms = np.arange(len(atoms)) if free_atoms is None else free_atoms
         self.coefficients = self.domain.forward(clip.waveform)
         self.energy: FloatArray = self._pool(self.coefficients)
-        """(n_bands,) of the clip in each of the free bands."""
-        self.grid: Grid = atoms.grid(self.free_bands)
+        """(n_atoms,) of the clip in each of the free atoms."""
+        self.grid: Grid = atoms.grid(self.free_atoms)
+        self.rests = [self.domain.forward(rest) for rest in rests]
         self.n_queries = 0
-        self.smallest: Mask = np.ones(len(self.free_bands), dtype=bool)
+        self.smallest: Mask = np.ones(len(self.free_atoms), dtype=bool)
         """Smallest mask met that reached the objective: what is left when the budget is spent."""
         self.slope: FloatArray | None = None
-        """(n_bands,) the slope last asked; None where there is none."""
+        """(n_atoms,) the slope last asked; None where there is none."""
         self._answers: dict[bytes, bool] = {}
 
     def expand(self, masks: Mask) -> Mask:
-        """Masks over the free bands, (m, n) or (n,), as masks over coefficients."""
-        if len(self.free_bands) < len(self.atoms):
+        """Masks over the free atoms, (m, n) or (n,), as masks over coefficients."""
+        if len(self.free_atoms) < len(self.atoms):
             all_masks = np.zeros((*masks.shape[:-1], len(self.atoms)), dtype=bool)
-            all_masks[..., self.free_bands] = masks
+            all_masks[..., self.free_atoms] = masks
             masks = all_masks
         return self.atoms.expand(masks)
 
     def signals(self, masks: Mask, listener: Listener) -> Waveform:
         """(m, n) masks as the signals that are to be heard for them, (m * objective.n_signals, n_samples)."""
         signal_masks = self.objective.signal_masks(self.expand(masks))
+        waveforms = self._keep(self.coefficients, signal_masks, listener)
+        for i, rest in enumerate(self.rests):
+            of_draw = slice(i, None, len(self.rests))
+            waveforms[of_draw] += self._keep(rest, ~signal_masks[of_draw], listener)
+        return waveforms
+
+    def _keep(self, coefficients: Coefficients, masks: Mask, listener: Listener) -> Waveform:
         waveforms = None
-        if self.domain.name == "frequency" and isinstance(listener, Masking):
-            waveforms = listener.keep(self.coefficients, signal_masks, self.domain.n_samples)
-        return self.domain.keep(self.coefficients, signal_masks) if waveforms is None else waveforms
+        if self.domain.name == Frequency.name and isinstance(listener, Masking):
+            waveforms = listener.keep(coefficients, masks, self.domain.n_samples)
+        return self.domain.keep(coefficients, masks) if waveforms is None else waveforms
 
     def unknown(self, masks: Mask) -> Iterator[Mask]:
         """Those of the masks, each once, that were never asked."""
@@ -132,13 +142,13 @@ class SearchState:
         return np.array([self._answers[_key(mask)] for mask in question])
 
     def learn_slope(self, gradient: Waveform) -> None:
-        """Keep the slope with the gain of each band, at gain 1."""
+        """Keep the slope with the gain of each atom, at gain 1."""
         self.n_queries += SLOPE_QUERIES
         self.slope = self._pool(self.domain.forward(gradient))
 
     def _pool(self, coefficients: Coefficients) -> FloatArray:
-        """(n_bands,) inner product of the clip with a waveform, by its coefficients, in each free band."""
-        return self.atoms.pool(self.domain.products(coefficients, self.coefficients))[self.free_bands]
+        """(n_atoms,) inner product of the clip with a waveform, by its coefficients, in each free atom."""
+        return self.atoms.pool(self.domain.products(coefficients, self.coefficients))[self.free_atoms]
 
 
 def ask(listener: Listener, questions: Sequence[tuple[SearchState, Question]]) -> None:
@@ -176,10 +186,10 @@ def _ask(listener: Listener, chunk: Sequence[tuple[SearchState, Mask]]) -> None:
 
 
 def _ask_slope(listener: Listener, state: SearchState, question: Slope) -> None:
-    """Slopes are those of the kept bands: of an objective that listens to the others, too, there is none."""
+    """Slopes are those of the kept atoms: of an objective that listens to the others, too, there is none."""
     state.slope = None
     if isinstance(listener, Sloping) and not state.objective.without:
-        (waveform,) = state.signals(question.mask[None], listener)
+        waveform = state.signals(question.mask[None], listener)[0]
         gradients = listener.input_gradients([waveform], state.clip.sample_rate_hz, [state.is_expected])
         if gradients is not None:
             state.learn_slope(gradients[0])

@@ -1,11 +1,11 @@
-"""Making a sufficient set of bands smaller until nothing of it can go.
+"""Making a sufficient set of atoms smaller until nothing of it can go.
 
 Three ways, one after the other: the shortest sufficient prefix of a ranking; progression, which finds the
-bands of a small set one by one; delta debugging, which takes many away at a time and ends with every band
+atoms of a small set one by one; delta debugging, which takes many away at a time and ends with every atom
 left out once, which is the certificate. Acceptance is not monotone (a larger mask may fail where a smaller
 one passes): each step starts from a mask that was asked and passed, and only the certificate proves anything.
 
-Conventions: bands are named by index, in arrays with the most important first. Every function is a part of a
+Conventions: atoms are named by index, in arrays with the most important first. Every function is a part of a
 search (`search.Asking`): it asks masks in batches, whose number is the depth of the search.
 """
 
@@ -30,7 +30,7 @@ _PARTS = 8
 
 
 def shortest_prefix(
-    orders: Sequence[Order], n_bands: int, *, growth: float = 1.15, at_once: int = 16, most: int | None = None
+    orders: Sequence[Order], n_atoms: int, *, growth: float = 1.15, at_once: int = 16, most: int | None = None
 ) -> Asking[Order | None]:
     """The shortest sufficient prefix of one ranking or several, on the grid of `prefix_sizes`.
 
@@ -38,8 +38,8 @@ def shortest_prefix(
     wrong: along a ranking the class may flip more than once.
 
     Args:
-        orders: the same bands in each, together sufficient; of equal sizes the first ranking's wins.
-        n_bands: length of a mask.
+        orders: the same atoms in each, together sufficient; of equal sizes the first ranking's wins.
+        n_atoms: length of a mask.
         growth: from one size to the next.
         at_once: sizes in a batch.
         most: the longest that is wanted; everything when None.
@@ -51,37 +51,37 @@ def shortest_prefix(
     if most is not None:
         sizes = sizes[sizes <= most]
     for batch in _batches(sizes, at_once):
-        masks = np.zeros((len(batch), len(orders), n_bands), dtype=bool)
+        masks = np.zeros((len(batch), len(orders), n_atoms), dtype=bool)
         for i, size in enumerate(batch):
             for j, order in enumerate(orders):
                 masks[i, j, order[:size]] = True
-        answers = yield masks.reshape(-1, n_bands)
+        answers = yield masks.reshape(-1, n_atoms)
         if answers.any():
             i, j = divmod(int(np.argmax(answers)), len(orders))
             return orders[j][: batch[i]]
     return orders[0] if most is None or len(orders[0]) <= most else None
 
 
-def progression(bands: Order, n_bands: int, most: int) -> Asking[tuple[Order, Order]]:
-    """Find needed bands one by one: each is the last of the shortest prefix that passes with those before.
+def progression(atoms: Order, n_atoms: int, most: int) -> Asking[tuple[Order, Order]]:
+    """Find needed atoms one by one: each is the last of the shortest prefix that passes with those before.
 
     Source: Marques-Silva, Janota, Belov, *Minimal Sets over Monotone Predicates in Boolean Formulae* (CAV
-    2013). A needed band costs about `3.3 * log2(its rank)` queries: the cheapest way to a set of few.
+    2013). A needed atom costs about `3.3 * log2(its rank)` queries: the cheapest way to a set of few.
     Departure: an interval is cut into eight, not two: a third of the batches for more queries in each.
 
     Args:
-        bands: bands of a sufficient mask.
-        n_bands: length of a mask.
-        most: needed bands after which to stop.
+        atoms: atoms of a sufficient mask.
+        n_atoms: length of a mask.
+        most: needed atoms after which to stop.
 
     Returns:
-        The needed bands, and others; together they are sufficient.
+        The needed atoms, and others; together they are sufficient.
     """
-    essential, others = bands[:0], bands
+    essential, others = atoms[:0], atoms
     while len(others) and len(essential) < most:
         fails, passes = -1, len(others)
         for batch in _batches(np.append(0, prefix_sizes(len(others), 2.0)[:-1]), _FEW):
-            answers = yield _with_prefixes(essential, others, batch, n_bands)
+            answers = yield _with_prefixes(essential, others, batch, n_atoms)
             if answers.any():
                 first = int(np.argmax(answers))
                 fails, passes = (int(batch[first - 1]) if first else fails), int(batch[first])
@@ -90,7 +90,7 @@ def progression(bands: Order, n_bands: int, most: int) -> Asking[tuple[Order, Or
         while passes - fails > 1:
             grid = np.unique(np.linspace(fails, passes, _PARTS + 1)[1:-1].astype(np.int64))
             batch = grid[grid > fails]
-            answers = yield _with_prefixes(essential, others, batch, n_bands)
+            answers = yield _with_prefixes(essential, others, batch, n_atoms)
             ends = np.concatenate([[fails], batch, [passes]])
             first = int(np.argmax(np.append(answers, True)))
             fails, passes = int(ends[first]), int(ends[first + 1])
@@ -100,38 +100,38 @@ def progression(bands: Order, n_bands: int, most: int) -> Asking[tuple[Order, Or
     return essential, others
 
 
-def delta_debug(bands: Order, n_bands: int, *, size: int = 1, certify: bool = True) -> Asking[Order]:
-    """Leave out chunks of bands, then chunks of half the size, at last single bands, until none can go.
+def delta_debug(atoms: Order, n_atoms: int, *, size: int = 1, certify: bool = True) -> Asking[Order]:
+    """Leave out chunks of atoms, then chunks of half the size, at last single atoms, until none can go.
 
     Source: Zeller & Hildebrandt, *Simplifying and Isolating Failure-Inducing Input* (IEEE TSE 28(2), 2002).
     Departure: the chunks of a size are left out in one batch, and of those that can go alone as many go as
     can go together, the least important first.
 
     Args:
-        bands: bands of a sufficient mask.
-        n_bands: length of a mask.
-        size: bands of the first chunks.
-        certify: go on until every band was left out in vain; otherwise each is left out once.
+        atoms: atoms of a sufficient mask.
+        n_atoms: length of a mask.
+        size: atoms of the first chunks.
+        certify: go on until every atom was left out in vain; otherwise each is left out once.
 
     Returns:
-        Bands in the same order, together sufficient.
+        Atoms in the same order, together sufficient.
     """
-    size = max(1, min(size, len(bands) // 2))
+    size = max(1, min(size, len(atoms) // 2))
     while True:
-        chunk = np.arange(len(bands))[::-1] // size
-        bands, is_smaller = yield from _leave_out(bands, chunk, n_bands)
+        chunk = np.arange(len(atoms))[::-1] // size
+        atoms, is_smaller = yield from _leave_out(atoms, chunk, n_atoms)
         if size > 1:
             size //= 2
         elif not (is_smaller and certify):
-            return bands
+            return atoms
 
 
 def in_pieces(search: Asking[R], piece: Order) -> Asking[R]:
-    """A part of a search that works on pieces, each of many bands.
+    """A part of a search that works on pieces, each of many atoms.
 
     Args:
         search: what asks masks over pieces.
-        piece: (n_bands,) the piece of each band; -1 for a band that is left out.
+        piece: (n_atoms,) the piece of each atom; -1 for a atom that is left out.
     """
     masks = next(search)
     while True:
@@ -142,38 +142,38 @@ def in_pieces(search: Asking[R], piece: Order) -> Asking[R]:
             return cast(R, stop.value)
 
 
-def _leave_out(bands: Order, chunk: Order, n_bands: int) -> Asking[tuple[Order, bool]]:
+def _leave_out(atoms: Order, chunk: Order, n_atoms: int) -> Asking[tuple[Order, bool]]:
     """Leave each chunk out once, the least important, 0, first; what is left, and whether that is less."""
     removable: list[int] = []
     for batch in _batches(np.arange(chunk.max() + 1), _AT_ONCE):
-        answers = yield _masks_over(bands, chunk != batch[:, None], n_bands)
+        answers = yield _masks_over(atoms, chunk != batch[:, None], n_atoms)
         removable += batch[answers].tolist()
-    mask = np.ones(len(bands), dtype=bool)
+    mask = np.ones(len(atoms), dtype=bool)
     while removable:
         halves = [removable[: len(removable) >> i] for i in range(len(removable).bit_length())]
         trials = mask & np.stack([~np.isin(chunk, half) for half in halves])
-        answers = yield _masks_over(bands, trials, n_bands)
+        answers = yield _masks_over(atoms, trials, n_atoms)
         if answers.any():
             largest = int(np.argmax(answers))
             mask, removable = trials[largest], removable[len(halves[largest]) :]
         else:
             removable = removable[1:]
-    return bands[mask], not mask.all()
+    return atoms[mask], not mask.all()
 
 
 def _batches(items: Order, at_once: int) -> list[Order]:
     return np.split(items, range(at_once, len(items), at_once))
 
 
-def _with_prefixes(essential: Order, others: Order, sizes: Order, n_bands: int) -> Mask:
-    """(len(sizes), n_bands) the needed bands with prefixes of the others."""
+def _with_prefixes(essential: Order, others: Order, sizes: Order, n_atoms: int) -> Mask:
+    """(len(sizes), n_atoms) the needed atoms with prefixes of the others."""
     in_prefix = np.arange(len(others)) < sizes[:, None]
     mask = np.pad(in_prefix, ((0, 0), (0, len(essential))), constant_values=True)
-    return _masks_over(np.append(others, essential), mask, n_bands)
+    return _masks_over(np.append(others, essential), mask, n_atoms)
 
 
-def _masks_over(bands: Order, choice: Mask, n_bands: int) -> Mask:
-    """(m, n_bands) masks of those of some bands that are chosen, (m, len(bands))."""
-    masks = np.zeros((len(choice), n_bands), dtype=bool)
-    masks[:, bands] = choice
+def _masks_over(atoms: Order, choice: Mask, n_atoms: int) -> Mask:
+    """(m, n_atoms) masks of those of some atoms that are chosen, (m, len(atoms))."""
+    masks = np.zeros((len(choice), n_atoms), dtype=bool)
+    masks[:, atoms] = choice
     return masks

@@ -2,11 +2,11 @@
 
 As in FreqReX. Source: Chockler, Kelly, Kroening, Sun, *Causal Explanations for Image Classifiers* (ReX,
 arXiv 2411.08875), the algorithm; Kelly & Chockler (FreqReX, arXiv 2601.16675), its use on the frequency axis.
-A region of bands is cut at random into four parts; all 14 proper unions of parts are tried; a part that is
+A region of atoms is cut at random into four parts; all 14 proper unions of parts are tried; a part that is
 needed together with k others in a smallest passing union has responsibility 1 / (1 + k); the parts of one
 passing union are refined in turn, the others held. Repeated from fresh cuts and added up.
 
-Departures: a ranked band is applied as that band (ReX 0.4.1 applies location i as the slice [0, i) on
+Departures: a ranked atom is applied as that atom (ReX 0.4.1 applies location i as the slice [0, i) on
 one-dimensional data); parts held while another is refined stay in (ReX drops them); ties are broken by
 energy; the prefix is searched on a geometric grid in batches, not linearly; the number of splits in a
 repetition is bounded, breadth first. A region is an interval of a row or a column, or a rectangle of a plane,
@@ -25,7 +25,8 @@ import numpy as np
 from harness.domains import Grid, one_row
 from harness.extract.reduction import shortest_prefix
 from harness.extract.search import Asking, Searching, SearchResult, mask_of
-from harness.types import DEFAULT_BANDS, FloatArray, Mask
+from harness.families import DEFAULT_RESOLUTIONS, RESPONSIBILITY
+from harness.types import FloatArray, Mask
 
 Interval = tuple[int, int]
 Region = tuple[Interval, Interval]
@@ -36,15 +37,15 @@ Region = tuple[Interval, Interval]
 class Responsibility:
     """Settings of the search."""
 
-    family: ClassVar[str] = "responsibility"
+    kind: ClassVar[str] = RESPONSIBILITY
     guarantee: ClassVar[str] = "prefix_minimal"
 
-    repetitions: int = 20
+    repetitions: int = 10
     """Fresh random partitions."""
-    splits: int = 5
+    splits: int = 10
     """Regions cut in a repetition, 14 queries each."""
-    n_bands: int | None = DEFAULT_BANDS
-    """Resolution; None for single bins."""
+    resolution: str = DEFAULT_RESOLUTIONS["responsibility"]
+    """The atoms, by a name that `domains.parse` reads."""
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
         """See `search.Search`."""
@@ -52,31 +53,31 @@ class Responsibility:
 
     def on_grid(self, energy: FloatArray, rng: np.random.Generator, grid: Grid) -> Searching:
         """See `search.GridSearch`."""
-        n_bands = len(energy)
+        n_atoms = len(energy)
         shares = yield from _side_by_side(
             [_repetition(grid, self.splits, child) for child in rng.spawn(self.repetitions)]
         )
         responsibility = np.sum(shares, axis=0)
         order = np.lexsort((-energy, -responsibility))
-        prefix = yield from shortest_prefix([order], n_bands)
-        bands = order if prefix is None else prefix
-        return SearchResult(mask_of(bands, n_bands), self.guarantee, responsibility)
+        prefix = yield from shortest_prefix([order], n_atoms)
+        atoms = order if prefix is None else prefix
+        return SearchResult(mask_of(atoms, n_atoms), self.guarantee, responsibility)
 
 
 def _repetition(grid: Grid, splits: int, rng: np.random.Generator) -> Asking[FloatArray]:
-    """Responsibility of each band, (n_bands,), from one random recursive partition."""
-    n_bands, (n_rows, n_columns) = len(grid.rows), grid.shape
-    share = np.zeros(n_bands)
-    queue: list[tuple[Region, Mask]] = [(((0, n_rows), (0, n_columns)), np.zeros(n_bands, dtype=bool))]
+    """Responsibility of each atom, (n_atoms,), from one random recursive partition."""
+    n_atoms, (n_rows, n_columns) = len(grid.rows), grid.shape
+    share = np.zeros(n_atoms)
+    queue: list[tuple[Region, Mask]] = [(((0, n_rows), (0, n_columns)), np.zeros(n_atoms, dtype=bool))]
     for _ in range(splits):
         if not queue:
             break
         region, context = queue.pop(0)
-        bands_of = {part: _inside(grid, part) for part in _partition(region, rng)}
-        regions = [part for part, bands in bands_of.items() if bands.any()]
-        parts = [bands_of[part] for part in regions]
+        atoms_of = {part: _inside(grid, part) for part in _partition(region, rng)}
+        regions = [part for part, atoms in atoms_of.items() if atoms.any()]
+        parts = [atoms_of[part] for part in regions]
         unions = [u for size in range(1, len(parts)) for u in combinations(range(len(parts)), size)]
-        if not unions:  # all of its bands are in one part, which is cut in the next turn
+        if not unions:  # all of its atoms are in one part, which is cut in the next turn
             queue.append((regions[0], context))
             continue
         answers = yield np.stack([context | _union(parts, u) for u in unions])
@@ -113,7 +114,7 @@ def _cut(interval: Interval, n_cuts: int, rng: np.random.Generator) -> list[Inte
 
 
 def _inside(grid: Grid, region: Region) -> Mask:
-    """(n_bands,) the bands of a region."""
+    """(n_atoms,) the atoms of a region."""
     rows, columns = region
     inside = (grid.rows >= rows[0]) & (grid.rows < rows[1])
     return inside & (grid.columns >= columns[0]) & (grid.columns < columns[1])

@@ -9,11 +9,13 @@ batch nor a restart changes what is found, unless a lead is within rounding of M
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 
 import numpy as np
 
-from harness import spectra
+from harness.dataset.completed import OtherClips, StandIns
+from harness.domains import fft
 from harness.extract.certify import Extracted, certify
 from harness.extract.journal_lines import from_item, item
 from harness.extract.objectives import Logits, margin, probability
@@ -57,6 +59,7 @@ def extract(
     limits: Limits = NO_LIMITS,
     sets: Sets = ONE_SIGNAL,
     draws: Draws = ONE_DRAW,
+    stand_ins: Callable[[Clip], StandIns] | None = None,
     progress: Progress = lambda clips, queries: None,
 ) -> list[Extracted]:
     """Extract the signals of one reference from all clips, in the order of the clips.
@@ -71,19 +74,26 @@ def extract(
         limits: what every search is held to.
         sets: what every search looks for in addition to its signal.
         draws: independent extractions of each clip, and their seed.
+        stand_ins: the clips that stand in for the rest of a clip; without it, others of these clips.
         progress: told of clips and queries as they go.
     """
     results = {line["clip_id"]: from_item(line) for line in journal.items}
     journal.items.clear()
     progress(len(results), 0)
     pending = [clip for clip in clips if clip.clip_id not in results]
+    if stand_ins is None:
+        stand_ins = partial(OtherClips(clips).stand_ins, seed=draws.seed)
 
     def start(clip: Clip, whole_clip: WholeClipResult) -> list[SearchTask]:
         return [
-            run for s in searches for run in start_tasks(s, whole_clip, clip, reference, limits, sets, draws)
+            run
+            for search in searches
+            for run in start_tasks(
+                search, whole_clip, clip, reference, limits, sets, draws, stand_ins(clip).rest
+            )
         ]
 
-    for clip, result in _stream(listener, label_map, pending, start, sets, progress):
+    for clip, result in _stream(listener, label_map, pending, stand_ins, start, sets, progress):
         journal.append(item(clip, result))
         results[clip.clip_id] = result
         progress(1, 0)
@@ -93,17 +103,18 @@ def extract(
 def _stream(
     listener: Listener,
     label_map: LabelMap,
-    clips: Sequence[Clip],
+    pending_clips: Sequence[Clip],
+    stand_ins: Callable[[Clip], StandIns],
     start: Callable[[Clip, WholeClipResult], list[SearchTask]],
     sets: Sets,
     progress: Progress,
 ) -> Iterator[tuple[Clip, Extracted]]:
-    """Clips as they finish. New ones join when half of the pool has left."""
-    pending = list(reversed(clips))
+    """Pending clips as they finish. New ones join when half of the pool has left."""
+    pending = list(reversed(pending_clips))
     pool: list[tuple[Clip, list[SearchTask]]] = []
     silence: dict[int, str] = {}
     while pending or pool:
-        most = max(2, min(_POOL, _POOL_SAMPLES // max(len(clip.waveform) for clip in clips)))
+        most = max(2, min(_POOL, _POOL_SAMPLES // max(len(clip.waveform) for clip in pending_clips)))
         if len(pool) <= most // 2 and pending:
             batch = [pending.pop() for _ in range(min(len(pending), most - len(pool)))]
             for clip, result in zip(
@@ -128,7 +139,7 @@ def _stream(
             ]
         complete = [(clip, runs) for clip, runs in pool if all(run.is_done for run in runs)]
         pool = [(clip, runs) for clip, runs in pool if not all(run.is_done for run in runs)]
-        yield from certify(listener, complete)
+        yield from certify(listener, complete, stand_ins)
 
 
 def _next_round(tasks: Sequence[SearchTask]) -> list[SearchTask]:
@@ -145,9 +156,7 @@ def _ask_whole_clips(
         return []
     rate = clips[0].sample_rate_hz
     copies = [
-        spectra.keep(
-            spectra.spectrum(c.waveform), np.ones(len(c.waveform) // 2 + 1, dtype=bool), len(c.waveform)
-        )
+        fft.keep(fft.spectrum(c.waveform), np.ones(len(c.waveform) // 2 + 1, dtype=bool), len(c.waveform))
         for c in clips
     ]
     lengths = sorted({len(c.waveform) for c in clips} - set(silence))

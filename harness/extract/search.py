@@ -1,11 +1,11 @@
 """The search contract: an algorithm queries a function and knows no model.
 
-A search is a generator. It yields a batch of masks over bands, bool (m, n_bands); is sent the answers, bool
+A search is a generator. It yields a batch of masks over atoms, bool (m, n_atoms); is sent the answers, bool
 (m,), True where the mask is sufficient; and returns what it found. It holds no model, device, batch size or
-clock. It may rely on this and nothing more: keeping every band is sufficient, keeping none is not, and
+clock. It may rely on this and nothing more: keeping every atom is sufficient, keeping none is not, and
 the same mask always gets the same answer. Acceptance need NOT be monotone.
 
-A white-box search may yield a `Slope` instead, and is sent (n_bands,) of them; or None, where the model gives
+A white-box search may yield a `Slope` instead, and is sent (n_atoms,) of them; or None, where the model gives
 no slopes, and has to do without.
 """
 
@@ -30,19 +30,19 @@ class SearchResult:
     """The result of a search."""
 
     mask: Mask
-    """(n_bands,) a sufficient mask."""
+    """(n_atoms,) a sufficient mask."""
     guarantee: str
     """`one_minimal` or `prefix_minimal`."""
     ranking: FloatArray | None = None
-    """(n_bands,) responsibility of each band, from a search that ranks them; None from all else."""
+    """(n_atoms,) responsibility of each atom, from a search that ranks them; None from all else."""
 
 
 @dataclass(frozen=True, eq=False)
 class Slope:
-    """The question how the lead of the class changes with the gain of each band."""
+    """The question how the lead of the class changes with the gain of each atom."""
 
     mask: Mask
-    """(n_bands,) the signal at which it is asked."""
+    """(n_atoms,) the signal at which it is asked."""
 
 
 Asking = Generator[Mask, Mask, R]
@@ -56,8 +56,8 @@ class Search(Protocol):
     """A search with its settings. `repr` names it in every record."""
 
     @property
-    def family(self) -> str:
-        """The family its signals belong to."""
+    def kind(self) -> str:
+        """The kind of its families, one of `families.KINDS`."""
         ...
 
     @property
@@ -66,15 +66,15 @@ class Search(Protocol):
         ...
 
     @property
-    def n_bands(self) -> int | None:
-        """Bands it works on, evenly spaced in log frequency; None for single bins."""
+    def resolution(self) -> str:
+        """The atoms it works on, by name (`domains.parse`)."""
         ...
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
         """Begin a search.
 
         Args:
-            energy: (n_bands,) energy of the clip in each band.
+            energy: (n_atoms,) energy of the clip in each atom.
             rng: seeded for this clip, reference and search.
         """
         ...
@@ -82,10 +82,10 @@ class Search(Protocol):
 
 @runtime_checkable
 class GridSearch(Search, Protocol):
-    """A search that asks which bands are neighbours; called without a grid, they are so in their order."""
+    """A search that asks which atoms are neighbours; called without a grid, they are so in their order."""
 
     def on_grid(self, energy: FloatArray, rng: np.random.Generator, grid: Grid) -> Searching:
-        """Begin a search on bands that lie on a grid."""
+        """Begin a search on atoms that lie on a grid."""
         ...
 
 
@@ -94,21 +94,21 @@ def begin(search: Search, energy: FloatArray, rng: np.random.Generator, grid: Gr
     return search.on_grid(energy, rng, grid) if isinstance(search, GridSearch) else search(energy, rng)
 
 
-def mask_of(bands: Order, n_bands: int) -> Mask:
-    """Indices of kept bands as a mask (n_bands,)."""
-    mask = np.zeros(n_bands, dtype=bool)
-    mask[bands] = True
+def mask_of(atoms: Order, n_atoms: int) -> Mask:
+    """Indices of kept atoms as a mask (n_atoms,)."""
+    mask = np.zeros(n_atoms, dtype=bool)
+    mask[atoms] = True
     return mask
 
 
-def prefix_sizes(n_bands: int, growth: float = 1.15) -> Order:
-    """1 .. n_bands on a geometric grid: each size is the next whole number or `growth` times the last."""
+def prefix_sizes(n_atoms: int, growth: float = 1.15) -> Order:
+    """1 .. n_atoms on a geometric grid: each size is the next whole number or `growth` times the last."""
 
     def sizes() -> Iterator[int]:
         size = 1
-        while size < n_bands:
+        while size < n_atoms:
             yield size
             size = max(size + 1, int(size * growth))
-        yield n_bands
+        yield n_atoms
 
     return np.fromiter(sizes(), dtype=np.int64)

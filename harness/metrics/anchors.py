@@ -13,15 +13,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.metrics import classification
 from harness.metrics.estimates import clustered, wilson
 from harness.metrics.likeness import copies
 from harness.metrics.panels import METRICS, RATE_STIMULI, Panel, panel_of
 from harness.metrics.scorecard import rates_of, resampling_weights
-from harness.schemas import Cell, Entry, FamilyScore, ReferenceCounts
+from harness.schemas import Cell, Entry, FamilyScore, Rates, ReferenceCounts
 from harness.tasks import Task
-from harness.types import FAMILIES, OTHER, Estimate, FloatArray
+from harness.types import OTHER, Estimate, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,7 @@ def consensus(
         if others:
             labels = _known_labels([entry for entry, _ in others])
             mean = _mean([_rows_about(frame, reference) for _, frame in others], task)
-            panels.append((reference, panel_of(mean, FAMILIES[0], [reference], labels)))
+            panels.append((reference, panel_of(mean, reference.family, [reference], labels)))
     if not panels:
         return None
     weights = resampling_weights(answers[0][1], task)
@@ -76,7 +77,8 @@ def best_reference(entries: Sequence[Entry]) -> Entry | None:
 
 def _headline_references(entries: Sequence[Entry]) -> list[ReferenceCounts]:
     """The references whose signals of the headline family were asked."""
-    return [r for r in (entries[0].references if entries else ()) if r.family == FAMILIES[0]]
+    first = entries[:1]
+    return [r for entry in first for r in entry.references if r.family == entry.signals.headline]
 
 
 def _others(entries: Sequence[Entry], reference: ReferenceCounts) -> list[int]:
@@ -100,7 +102,7 @@ def _known_labels(entries: Sequence[Entry]) -> frozenset[str]:
 def _rows_about(frame: pd.DataFrame, reference: ReferenceCounts) -> pd.DataFrame:
     """Rows about the signals of a reference, its whole clips and silence."""
     is_shared = frame["stimulus"].isin(["whole", "silence"])
-    is_of_reference = (frame["reference"] == reference.model.repo_id) & (frame["family"] == FAMILIES[0])
+    is_of_reference = (frame["reference"] == reference.model.repo_id) & (frame["family"] == reference.family)
     return frame[is_shared | (is_of_reference & frame["stimulus"].isin(RATE_STIMULI))]
 
 
@@ -133,10 +135,13 @@ def _family_score(
     tables = {name: table(array) for name, array in values.items()}
     has_enough = {n: (~np.isnan(tables[n])).sum(axis=0) >= m.min_signals for n, m in METRICS.items()}
     columns = {name: np.flatnonzero(array).tolist() for name, array in has_enough.items()}
-    visible_tables = {
-        name: table([np.where(p.visible, x, np.nan) for p, x in zip(panels, array, strict=True)])
-        for name, array in values.items()
-    }
+
+    def rates_where(is_counted: Sequence[NDArray[np.bool_]]) -> Rates:
+        some = {
+            name: table([np.where(where, x, np.nan) for where, x in zip(is_counted, array, strict=True)])
+            for name, array in values.items()
+        }
+        return rates_of(some, columns, weights)
 
     def of_class(label: str) -> FloatArray:
         values_of_panels = zip(panels, values["transfer"], strict=True)
@@ -151,9 +156,10 @@ def _family_score(
 
     classes: set[str] = {str(c) for p in panels for c in p.expected[p.knows_class == 1]}
     return FamilyScore(
-        family=FAMILIES[0],
+        family=pairs[0][0].family,
         rates=rates_of(tables, columns, weights),
-        visible=rates_of(visible_tables, columns, weights),
+        visible=rates_where([panel.visible for panel in panels]),
+        robust=rates_where([panel.robust for panel in panels]),
         by_class={label: clustered(of_class(label), weights) for label in task.labels if label in classes},
         as_silence={
             name: clustered(table([panel.as_silence[name] for panel in panels]), weights)

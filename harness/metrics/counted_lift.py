@@ -20,7 +20,7 @@ from harness.metrics.likeness import copies
 from harness.metrics.panels import METRICS
 from harness.metrics.scorecard import lift_by_clip
 from harness.schemas import Entry
-from harness.types import FAMILIES, FloatArray
+from harness.types import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def count(table: pa.Table, entry: Entry) -> LiftByClip | None:
     Takes verdicts with at least VERDICT_COLUMNS, texts as dictionaries; None where a row is not as `validate`
     requires it.
     """
-    references = [reference for reference in entry.references if reference.family == FAMILIES[0]]
+    references = [reference for reference in entry.references if reference.family == entry.signals.headline]
     names = [reference.model.repo_id for reference in references]
     vocabulary, codes = {}, {}
     for column in _TEXT:
@@ -70,7 +70,7 @@ def count(table: pa.Table, entry: Entry) -> LiftByClip | None:
     ]
     columns = _code_table(vocabulary["reference"], {name: j for j, name in enumerate(names)})
     reference_index = columns[codes["reference"]]
-    family_code = _code_table(vocabulary["family"], {FAMILIES[0]: 0})[codes["family"]]
+    family_code = _code_table(vocabulary["family"], {entry.signals.headline: 0})[codes["family"]]
     is_judged = (family_code == 0) & (reference_index >= 0) & (level < 1)
     signals, swaps = is_judged & (stimulus == 0), is_judged & (stimulus == 1)
     is_needed = signals | swaps
@@ -122,7 +122,8 @@ def by_frame(verdicts: pd.DataFrame, entry: Entry) -> LiftByClip:
         ValueError, KeyError, TypeError: rows that contradict each other.
     """
     frame = lift_by_clip(
-        verdicts, FAMILIES[0], entry.references, entry.model, entry.label_map.covered, copies(entry.likeness)
+        *(verdicts, entry.signals.headline, entry.references),
+        *(entry.model, entry.label_map.covered, copies(entry.likeness)),
     )
     clip_ids, names = tuple(map(str, frame.index)), tuple(map(str, frame.columns))
     return LiftByClip(clip_ids, names, frame.to_numpy(dtype=np.float32))

@@ -18,7 +18,7 @@ from harness.metrics.estimates import clip_weights, clustered, draws_of, from_dr
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import lift_by_clip
 from harness.schemas import Entry
-from harness.types import FAMILIES, STRICT, Estimate, FloatArray
+from harness.types import STRICT, Estimate, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,10 @@ def compare(
     """
     near_copies = copies(public[0].likeness) | copies(held_back[0].likeness)
     tables = [
-        lift_by_clip(frame, FAMILIES[0], entry.references, entry.model, entry.label_map.covered, near_copies)
+        lift_by_clip(
+            *(frame, entry.signals.headline, entry.references),
+            *(entry.model, entry.label_map.covered, near_copies),
+        )
         for entry, frame in (public, held_back)
     ]
     references = sorted({*tables[0].columns} & {*tables[1].columns})

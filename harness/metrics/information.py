@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import spectra
+from harness.dataset.clip_cache import energy_of, parts_of
+from harness.domains import Domain, fft
+from harness.domains.frequency import Frequency
 from harness.metrics.estimates import ALL_AGREE, LEVEL, wilson
 from harness.seeds import generator
-from harness.types import Estimate, FloatArray, Mask
+from harness.types import Clip, Estimate, FloatArray, Mask
 
 N_MEL = 40
 """Bands of `mel_use`, evenly spaced in mel from 0 Hz to the Nyquist frequency."""
@@ -31,6 +33,9 @@ JACKKNIFE = "jackknife over clips, noncentral chi-squared or logarithm of what i
 
 N_SHUFFLES = 1000
 """Shuffles of the classes."""
+
+_POINTS = 4096
+"""Frequencies at which a block of time is counted."""
 
 MIN_PER_CELL = 5
 """Clips needed for each cell of a table of K classes by K verdicts."""
@@ -49,7 +54,7 @@ class OfSignal:
     """Measures of one signal."""
 
     size: float
-    """Kept bins over all bins, k / N."""
+    """Kept coefficients over all, k / N."""
     energy: float
     """Share of the clip's energy that it keeps."""
     entropy_bits: float
@@ -57,17 +62,23 @@ class OfSignal:
     entropy_lost_bits: float
     """That of the clip minus that of the signal."""
     mask_bits_per_bin: float
-    """Description length of the mask, see `mask_bits`, over N."""
+    """Description length of the mask, see `mask_bits`, over N coefficients."""
     bandwidth_hz: float
     """Between the frequencies that leave out (1 - OCCUPIED) / 2 of the power at either end."""
     centroid_hz: float
     """Mean frequency by power."""
 
 
-def of_signal(X: spectra.Spectrum, mask: Mask, n_samples: int, sample_rate_hz: int) -> OfSignal:
-    """Measure a signal, of the clip's spectrum and the kept bins, (N,) each, some of these with energy."""
-    power = spectra.bin_energy(X, n_samples)
-    signal_power = np.where(mask, power, 0.0)
+def of_signal(clip: Clip, domain: str, mask: Mask) -> OfSignal:
+    """Measure a signal of a clip: kept coefficients of a domain, (N,), some of them with energy."""
+    n_samples, sample_rate_hz = len(clip.waveform), clip.sample_rate_hz
+    power = energy_of(clip, Frequency.name)
+    if domain == Frequency.name:
+        signal_power = np.where(mask, power, 0.0)
+    else:
+        (signal,) = parts_of(clip, domain, mask[np.newaxis])
+        signal_power = fft.bin_energy(fft.spectrum(signal), n_samples)
+    kept_energy = energy_of(clip, domain)
     hz = np.arange(len(power)) * sample_rate_hz / n_samples
     share = signal_power / signal_power.sum()
     cumulative = np.cumsum(share)
@@ -76,7 +87,7 @@ def of_signal(X: spectra.Spectrum, mask: Mask, n_samples: int, sample_rate_hz: i
     signal_entropy = entropy(share)
     return OfSignal(
         size=float(mask.mean()),
-        energy=float(signal_power.sum() / power.sum()),
+        energy=float(kept_energy[mask].sum() / kept_energy.sum()),
         entropy_bits=signal_entropy,
         entropy_lost_bits=entropy(power / power.sum()) - signal_entropy,
         mask_bits_per_bin=mask_bits(mask) / len(mask),
@@ -95,12 +106,26 @@ def mask_bits(mask: Mask) -> int:
     return int(1 + (2 * np.floor(np.log2(lengths)) + 1).sum())
 
 
-def mel_use(mask: Mask, n_samples: int, sample_rate_hz: int) -> FloatArray:
-    """(N_MEL,) distribution of the kept bins, (N,), not none, over mel bands; sums to 1."""
-    hz = np.arange(n_samples // 2 + 1) * sample_rate_hz / n_samples
-    mel = 2595 * np.log10(1 + hz / 700)
-    band = np.minimum((mel / mel[-1] * N_MEL).astype(np.int64), N_MEL - 1)
-    return np.asarray(np.bincount(band[mask], minlength=N_MEL) / mask.sum())
+def mel_use(mask: Mask, domain: Domain) -> FloatArray:
+    """(N_MEL,) distribution of the kept coefficients, (N,), not none, over mel bands; sums to 1.
+
+    A block of time has all frequencies alike.
+    """
+    edges_hz = domain.column_edges_hz
+    kept = mask.reshape(domain.shape).sum(axis=0)
+    if len(kept) == 1:
+        hz, kept = np.linspace(edges_hz[0], edges_hz[1], _POINTS), np.ones(_POINTS)
+    elif domain.name == Frequency.name:
+        hz = np.arange(len(kept)) * domain.sample_rate_hz / domain.n_samples
+    else:
+        hz = (edges_hz[:-1] + edges_hz[1:]) / 2
+    mel, highest = _mel(hz), _mel(np.array([hz[-1]]))[0]
+    band = np.minimum((mel / highest * N_MEL).astype(np.int64), N_MEL - 1)
+    return np.asarray(np.bincount(band, kept, minlength=N_MEL) / kept.sum())
+
+
+def _mel(hz: FloatArray) -> FloatArray:
+    return np.asarray(2595 * np.log10(1 + hz / 700))
 
 
 def entropy(p: FloatArray) -> float:

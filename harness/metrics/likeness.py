@@ -18,7 +18,7 @@ from harness.manifest import ReferenceRecord
 from harness.metrics.acceptance import accepted
 from harness.schemas import NearCopy
 from harness.tasks import Task
-from harness.types import FAMILIES, NEAR_COPY_CORRELATION, NEAR_COPY_PERCENT, FloatArray, LabelMap
+from harness.types import NEAR_COPY_CORRELATION, NEAR_COPY_PERCENT, FloatArray, LabelMap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ def likeness_of(
     whole = verdicts[verdicts["stimulus"] == "whole"].set_index("clip_id")
     signals = verdicts[
         (verdicts["stimulus"] == "signal")
-        & (verdicts["family"] == FAMILIES[0])
+        & (verdicts["family"] == suite.headline(task.name))
         & verdicts["expected"].isin(sorted(label_map.covered))
     ]
     accepts = accepted(signals)

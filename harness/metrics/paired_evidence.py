@@ -12,7 +12,8 @@ the median over the occupied band (a gain changes no place); of the bins of that
 where the absolute difference is largest. Partners of another length are read at the frequencies of the clip.
 
 Draws of a clip are averaged, then the clips of a pair, and pairs are resampled: copies of one recording
-depend on each other. Degenerate signals stay out, as everywhere, and so does family `minimal`.
+depend on each other. Degenerate signals stay out, as everywhere, and so do all families but one: the
+first one by responsibility of the domain `frequency`, which is the headline where that is such a family.
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from harness import placements, spectra
+from harness import placements
 from harness.dataset.card import format_estimate, markdown_table
-from harness.dataset.clip_cache import spectrum_of
+from harness.dataset.clip_cache import energy_of, spectrum_of
 from harness.dataset.suites import Suite
+from harness.domains.frequency import Frequency
+from harness.domains.masks import largest
+from harness.families import RESPONSIBILITY, parse_family
 from harness.metrics.estimates import clip_weights, draws_of, from_draws, mean_of_references
-from harness.types import FAMILIES, Clip, Estimate, FloatArray, Mask, ModelRef
+from harness.types import Clip, Estimate, FloatArray, Mask, ModelRef
 
 WINDOW_HZ = 8.0
 """Width over which log power is averaged: the level of a single bin of noise is chance."""
@@ -67,19 +71,21 @@ class PairedEvidence:
 
 
 def evidence_of(suite: Suite, task: str) -> tuple[PairedEvidence, ...] | None:
-    """Every reference and label of a task with signals of family `responsibility` on clips of pairs.
+    """Every reference and label of a task with signals of one family on clips of pairs.
 
-    By reference, labels in the order of the task; None where no clip has a partner of another label.
+    By reference, labels in the order of the task; None where no clip has a partner of another label, or no
+    family is of that kind and domain.
     """
     partners = partners_of(suite, task)
-    if not partners:
+    family = next(filter(_is_of_bins, suite.families(task)), None)
+    if not partners or family is None:
         return None
     clip_of = {clip.clip_id: clip for clip in suite.clip_lines(task)}
     pairs = sorted({str(clip_of[clip_id].pair) for clip_id in partners})
     signals_of_clip = defaultdict(list)
     for record in suite.references(task):
         for signal in suite.signal_lines(task, record.model.slug):
-            is_headline = signal.family == FAMILIES[0] and not signal.degenerate
+            is_headline = signal.family == family and not signal.degenerate
             has_partner = signal.clip_id in partners
             if is_headline and has_partner and signal.expected == clip_of[signal.clip_id].label:
                 signals_of_clip[signal.clip_id].append((record.model, signal.signal_id))
@@ -148,7 +154,7 @@ def changed_bins(clip: Clip, partner: Clip) -> Mask:
         other = np.interp(frequencies[0], frequencies[1], other)
     difference = (own - other)[first:end]
     distance = np.abs(difference - np.median(difference))
-    mask[first:end] = spectra.largest(distance, max(1, round(CHANGED * (end - first)))) & (distance > 0)
+    mask[first:end] = largest(distance, max(1, round(CHANGED * (end - first)))) & (distance > 0)
     return mask
 
 
@@ -162,7 +168,7 @@ def shares_of(mask: Mask, signal_id: str, clip: Clip, changed: Sequence[Mask]) -
         changed: (N,) bins that differ from each partner.
     """
     energy = _energy(clip)
-    controls = placements.matched(mask, energy, signal_id)
+    controls = placements.matched(mask, energy, (1, len(mask)), signal_id)
     if not controls or energy[mask].sum() <= 0:
         return None
 
@@ -213,8 +219,13 @@ def summarise(
     )
 
 
+def _is_of_bins(family: str) -> bool:
+    parsed = parse_family(family)
+    return parsed.kind == RESPONSIBILITY and parsed.resolution.domain == Frequency.name
+
+
 def _energy(clip: Clip) -> FloatArray:
-    return spectra.bin_energy(spectrum_of(clip), len(clip.waveform))
+    return energy_of(clip, Frequency.name)
 
 
 def _smooth_log_power(clip: Clip) -> FloatArray:

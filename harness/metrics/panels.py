@@ -49,6 +49,8 @@ class Panel:
     """For each of RATE_STIMULI, whether the answer is that to silence; NaN where not applicable."""
     visible: NDArray[np.bool_]
     """Where VISIBLE of the signal's energy reaches the candidate."""
+    robust: NDArray[np.bool_]
+    """Where the signal keeps its class, for its reference, with noise in place of the rest."""
 
     def table(self, values: FloatArray) -> FloatArray:
         """(n_clips, n_references) means over the signals that a reference has of a clip; NaN for none."""
@@ -98,11 +100,11 @@ METRICS: MappingProxyType[str, Metric] = MappingProxyType({
     "coverage": Metric("share of signals whose class the candidate knows", "rate", lambda p: p.knows_class),
     "transfer": Metric("acceptance of the signals", "rate", _rate("signal")),
     "agreeing_transfer": Metric("the same where the whole clip is given the class, too", "rate", _agreeing),
-    "swap": Metric("acceptance of the same bins of clips of another class", "rate", _rate("swap")),
+    "swap": Metric("acceptance of the same part of clips of another class", "rate", _rate("swap")),
     "lift": Metric("transfer - swap, paired by signal", "difference", _minus("swap")),
     "matched": Metric("acceptance of an equally loud place elsewhere", "rate", _rate("matched")),
     "placement": Metric("transfer - matched, paired by signal", "difference", _minus("matched")),
-    "largest": Metric("acceptance of the largest bins", "rate", _rate("largest")),
+    "largest": Metric("acceptance of as much of what is loudest", "rate", _rate("largest")),
     "beyond_largest": Metric("transfer - largest, paired by signal", "difference", _minus("largest")),
     "silence": Metric("acceptance of silence", "rate", _rate("silence")),
     "agreement": Metric("acceptance of the whole clips", "rate", _rate("whole")),
@@ -172,6 +174,7 @@ def panel_of(
             for n, group in by_stimulus.items()
         },
         visible=(signals["energy_seen"] >= VISIBLE).to_numpy(dtype=bool),
+        robust=signals["robust"].to_numpy(dtype=bool, na_value=False),
     )
 
 

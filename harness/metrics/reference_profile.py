@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from harness.dataset.clip_cache import spectrum_of
 from harness.dataset.suites import Suite
+from harness.families import atoms_of
 from harness.metrics import information
 from harness.metrics.estimates import median
 from harness.types import Estimate, ModelRef
@@ -28,7 +28,7 @@ class ReferenceProfile:
     medians: dict[str, Estimate]
     """Median of every measure, by field of `information.OfSignal`."""
     mel: tuple[float, ...]
-    """Distribution of kept bins over mel bands."""
+    """Distribution of kept coefficients over mel bands."""
 
 
 def profile_of(suite: Suite, task: str, model: ModelRef, family: str) -> ReferenceProfile:
@@ -38,12 +38,12 @@ def profile_of(suite: Suite, task: str, model: ModelRef, family: str) -> Referen
         if line.family != family or line.degenerate:
             continue
         signal, _ = suite.signal(task, model.slug, line.signal_id)
-        X = spectrum_of(suite.clip(task, signal.clip_id))
         if not signal.mask.any():
             continue
-        measure = information.of_signal(X, signal.mask, signal.n_samples, signal.sample_rate_hz)
-        measures.append(measure)
-        mel += information.mel_use(signal.mask, signal.n_samples, signal.sample_rate_hz)
+        domain = atoms_of(signal).domain
+        clip = suite.clip(task, signal.clip_id)
+        measures.append(information.of_signal(clip, domain.name, signal.mask))
+        mel += information.mel_use(signal.mask, domain)
     names = [field.name for field in fields(information.OfSignal)]
     return ReferenceProfile(
         model=model,

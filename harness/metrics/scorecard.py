@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.families import in_order
 from harness.metrics import classification
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.metrics.estimates import clip_weights, clustered, wilson
 from harness.metrics.panels import METRICS, RATE_STIMULI, Metric, clip_ids, panel_of
 from harness.schemas import Cell, FamilyScore, Rates, ReferenceCounts, Scorecard
 from harness.tasks import Task
-from harness.types import FAMILIES, MIN_COVERAGE, MIN_SIGNALS, Estimate, FloatArray, LabelMap, ModelRef
+from harness.types import MIN_COVERAGE, MIN_SIGNALS, Estimate, FloatArray, LabelMap, ModelRef
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,11 +35,13 @@ def summarise(
     candidate: ModelRef,
     references: Sequence[ReferenceCounts],
     label_map: LabelMap,
+    headline: str,
     copies: Collection[str] = (),
 ) -> Scorecard:
     """Everything counted about one candidate on one task, from its answers, `whole` and `silence` included.
 
-    `copies` are repo_ids of references that the candidate is a near copy of.
+    `headline` is the family that ranks; `copies` are repo_ids of references that the candidate is a near copy
+    of.
 
     Raises:
         ValueError: a stimulus with two verdicts, or a signal of a clip without a verdict.
@@ -46,13 +49,14 @@ def summarise(
     weights = resampling_weights(verdicts, task)
     families = tuple(
         _family_score(verdicts, task, family, candidate, of_family, label_map.covered, copies, weights)
-        for family in FAMILIES
+        for family in in_order((r.family for r in references), headline)
         if (of_family := [r for r in references if r.family == family])
     )
     known_answer = _known_answer(verdicts, candidate, references)
-    reason = _unranked_because(families, known_answer) or _imbalance(references, task)
+    reason = _unranked_because(families, headline, known_answer) or _imbalance(references, headline, task)
     return Scorecard(
         whole=classification.score(verdicts, task, label_map.covered, weights),
+        headline_family=headline,
         families=families,
         known_answer=known_answer,
         ranked=reason is None,
@@ -142,13 +146,13 @@ def _family_score(
     tables = {name: panel.table(array) for name, array in values.items()}
     means = {n: _counting_columns(tables[n], references, candidate, m, copies) for n, m in METRICS.items()}
     rates = rates_of(tables, means, weights)
-    is_hidden = (panel.knows_class == 1) & ~panel.visible
-    visible = rates
-    if is_hidden.any():
-        visible_tables = {
-            n: panel.table(np.where(panel.visible, array, np.nan)) for n, array in values.items()
-        }
-        visible = rates_of(visible_tables, means, weights)
+
+    def rates_where(is_counted: NDArray[np.bool_]) -> Rates:
+        """The same over some of the signals."""
+        if not ((panel.knows_class == 1) & ~is_counted).any():
+            return rates
+        some = {n: panel.table(np.where(is_counted, array, np.nan)) for n, array in values.items()}
+        return rates_of(some, means, weights)
 
     def of_others(per_signal: FloatArray) -> Estimate:
         return clustered(panel.table(per_signal)[:, means["transfer"]], weights)
@@ -183,7 +187,8 @@ def _family_score(
     return FamilyScore(
         family=family,
         rates=rates,
-        visible=visible,
+        visible=rates_where(panel.visible),
+        robust=rates_where(panel.robust),
         by_class={
             label: of_others(of_class(label))
             for label in task.labels
@@ -247,10 +252,12 @@ def _known_answer(
     return float(accepted(rows).mean()) if len(rows) else None
 
 
-def _unranked_because(families: tuple[FamilyScore, ...], known_answer: float | None) -> str | None:
-    headline = next((f for f in families if f.family == FAMILIES[0]), None)
+def _unranked_because(
+    families: tuple[FamilyScore, ...], headline_family: str, known_answer: float | None
+) -> str | None:
+    headline = next((f for f in families if f.family == headline_family), None)
     if headline is None:
-        return f"No signals of the family {FAMILIES[0]} were judged."
+        return f"No signals of the family {headline_family} were judged."
     if known_answer is not None and known_answer < 1:
         return (
             f"The model accepts only {known_answer:.6g} of its own signals, where all are expected: "
@@ -269,11 +276,11 @@ def _unranked_because(families: tuple[FamilyScore, ...], known_answer: float | N
     return None
 
 
-def _imbalance(references: Sequence[ReferenceCounts], task: Task) -> str | None:
+def _imbalance(references: Sequence[ReferenceCounts], headline: str, task: Task) -> str | None:
     """A panel of a binary task needs two references of either silence class (definitions: Lift)."""
     if len(task.labels) != 2:
         return None
-    silence_classes = [r.silence_class for r in references if r.family == FAMILIES[0]]
+    silence_classes = [r.silence_class for r in references if r.family == headline]
     for label in task.labels:
         if silence_classes.count(label) < 2:
             return (

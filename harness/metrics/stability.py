@@ -24,7 +24,7 @@ from harness.metrics.scorecard import resampling_weights
 from harness.metrics.transfer_curve import median_over_clips
 from harness.schemas import Entry
 from harness.tasks import Task
-from harness.types import FAMILIES, Estimate, FloatArray, LabelMap, Mask, ModelRef
+from harness.types import Estimate, FloatArray, LabelMap, Mask, ModelRef
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +135,7 @@ def stability_table(suite: Suite, task: Task, entries: Sequence[tuple[Entry, pd.
     for record in suite.references(task.name):
         name = record.model.repo_id
         others = [(e.model, e.label_map, v) for e, v in judges if name not in copies(e.likeness)]
-        for family in FAMILIES:
+        for family in suite.families(task.name):
             stability = stability_of(suite, task.name, record.model, family, others, weights)
             if stability.measured:
                 rows.append(
@@ -154,7 +154,7 @@ def stability_table(suite: Suite, task: Task, entries: Sequence[tuple[Entry, pd.
 
 
 def jaccard(a: Mask, b: Mask) -> float:
-    """Bins that two masks (n_bins,) both keep over bins that either keeps; 1 where neither keeps any."""
+    """Coefficients that two masks (N,) both keep over those that either keeps; 1 where neither keeps any."""
     n_union = int((a | b).sum())
     return float((a & b).sum() / n_union) if n_union else 1.0
 

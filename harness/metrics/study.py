@@ -30,7 +30,7 @@ from harness.metrics.stability import Stability, stability_of
 from harness.metrics.transfer_curve import Curve, curve_of
 from harness.schemas import Entry, ReferenceCounts, WholeClipScore
 from harness.tasks import Task
-from harness.types import FAMILIES, MIN_SIGNALS, N_LEVELS, DatasetRef, Estimate, FloatArray, ModelRef
+from harness.types import MIN_SIGNALS, N_LEVELS, DatasetRef, Estimate, FloatArray, ModelRef
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,7 @@ def study_of(suite: Suite, task: Task, answers: Sequence[Answered]) -> Study:
     """
     counts = suite.counts(task.name)
     weights = clip_weights(sum(1 for _ in suite.clip_lines(task.name)), (task.name,))
-    families = [f for f in FAMILIES if any(c.family == f for c in counts)]
+    families = suite.families(task.name)
     names = {r.model.repo_id for r in suite.references(task.name)}
     in_order = sorted(answers, key=lambda a: (a[0].model.repo_id not in names, a[0].model.repo_id))
     portraits = tuple(
@@ -273,9 +273,9 @@ def _pair(
 
 
 def _levels(suite: Suite, task: str, family: str) -> dict[str, IntArray]:
-    """By signal_id: (N_LEVELS,) bins of each level, of those signals that have levels."""
+    """By signal_id: (N_LEVELS,) coefficients of each level, of those signals that have levels."""
     return {
-        line.signal_id: parquet_schema.level_sizes(line.n_kept, line.n_samples // 2 + 1)
+        line.signal_id: parquet_schema.level_sizes(line.n_kept, line.n_coefficients)
         for reference in suite.references(task)
         for line in suite.signal_lines(task, reference.model.slug)
         if line.family == family and line.has_levels and not line.degenerate

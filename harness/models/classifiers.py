@@ -103,6 +103,7 @@ class Classifier:
             repr(self), {"classes": self.class_names, **vars(self.facts), "notes": self.notes}
         )
 
+    @quiet()
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
         """What the model says to n waveforms, float32 (n_samples,) of any lengths: (n, n_classes) in order.
 
@@ -174,7 +175,7 @@ class Classifier:
     def keep(self, X: NDArray[np.complex128], masks: Mask, n_samples: int) -> Waveform | None:
         """Masked signals, (m, n_samples) float32 of a spectrum (N,) and kept bins (m, N), made on the card.
 
-        None on the processor, where scipy makes them. In float64, then float32, as by `spectra.keep`, with
+        None on the processor, where scipy makes them. In float64, then float32, as by `fft.keep`, with
         another FFT: a sample may differ in its last bit.
         """
         return devices.keep(X, masks, n_samples, self.device) if self.device.startswith("cuda") else None
@@ -234,11 +235,11 @@ class Classifier:
         import torch
 
         try:
-            with quiet(), self._threads.limit(limits=1, user_api="blas"):
+            with self._threads.limit(limits=1, user_api="blas"):
                 features = self._extractor(
                     batch, sampling_rate=self.facts.sample_rate_hz, return_tensors="pt"
                 )
-            with quiet(), torch.inference_mode(), devices.exact(self.device):
+            with torch.inference_mode(), devices.exact(self.device):
                 inputs = {k: self._to_device(v) for k, v in features.items() if k in self._inputs}
                 logits: NDArray[np.float32] = self._model(**inputs).logits.float().cpu().numpy()
         except (RuntimeError, MemoryError) as error:

@@ -41,7 +41,7 @@ def exact(device: str) -> contextlib.AbstractContextManager[None]:
 
 
 def keep(X: NDArray[np.complex128], masks: Mask, n_samples: int, device: str) -> Waveform:
-    """`spectra.keep` in torch: (N,) spectrum and (m, N) kept bins -> (m, n_samples) float32."""
+    """`fft.keep` in torch: (N,) spectrum and (m, N) kept bins -> (m, n_samples) float32."""
     import torch
 
     spectrum, bins = torch.from_numpy(X).to(device), torch.from_numpy(masks).to(device)

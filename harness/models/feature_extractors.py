@@ -187,13 +187,17 @@ def quiet() -> Iterator[None]:
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
+    # A level that is set empties the caches of all loggers, which costs more than a small model.
+    is_loud = level < logging.ERROR
+    if is_loud:
+        logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.set_verbosity(level)
+        if is_loud:
+            logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()

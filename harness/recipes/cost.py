@@ -16,11 +16,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from harness.recipes.recipe_file import FAMILY_OF, Recipe, RecipeCorpus, RecipeModel
+from harness.families import MINIMAL, RESPONSIBILITY, family_of_search, parse_family, parse_search
+from harness.recipes.recipe_file import Recipe, RecipeCorpus, RecipeModel
 from harness.tasks import Task
-from harness.types import DEFAULT_BANDS, FAMILIES, N_LEVELS, N_MATCHED, N_SWAPS
+from harness.types import N_LEVELS, N_MATCHED, N_SWAPS
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,26 @@ QUERIES: Mapping[str, Spent] = {
     "gradient": Spent(33, 184, 258),
 }
 """Measured on 107 pairs of a starter model and a clip of 2 to 3 s (tests/benchmarks/results/extract.json),
-at single bins, one draw of each. Hard models, and clips on which many bins are needed, cost more: `minimal`
+at single bins, one draw of each; `responsibility` with 20 partitions of 5 splits, which ask as many questions
+as 10 of 10. Hard models, and clips on which many bins are needed, cost more: `minimal`
 has a mean of 253 on those of the 107 with a hard reference, and single clips of 1,000 or more. A clip of 30 s
 has ten times the bins, which costs the searches a few steps, not ten times the queries (9 against 8 on a
 toy)."""
 
-ON_BANDS = Spent(901, 877, 957)
-"""`responsibility` on DEFAULT_BANDS, its default, measured on 10 of these pairs alone
-(tests/benchmarks/results/bands.json): a third less than at single bins, since an interval is soon a single
-band, which is not cut. Taken for fewer bands, too; for more of them, the figures of single bins."""
+ON_BANDS = Spent(242, 247, 282)
+"""`responsibility` on 32 bands, its default, measured on ten pairs of a starter model and a clip
+(tests/benchmarks/results/bands.json): a sixth of what single bins cost, since an interval is soon a single
+band, which is not cut, and much is asked twice, which is not counted. Taken for fewer bands, too; for more of
+them, and for tiles and blocks, the figures of single bins, which are too high for these."""
+
+MOST_BANDS = 32
+"""Bands up to which these are taken."""
 
 _EXTRA_QUERIES = 12
 """Queries of `responsibility` beside its partitions: the shortest prefix of a ranking, the certificate."""
 
-_REPETITIONS, _SPLITS, _UNIONS = 20, 5, 14
-"""Of the search `responsibility`: by default 20 partitions, of 5 splits, of 14 queries each."""
+_REPETITIONS, _SPLITS, _UNIONS = 10, 10, 14
+"""Of the search `responsibility`: by default 10 partitions, of 10 splits, of 14 queries each."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +131,11 @@ ASSUMPTIONS: Mapping[str, Assumption] = {
     ),
 }
 
-MASK_BYTES_PER_BIN = 0.026
-"""Measured over the 5,181 signals of the starter suite, levels included: 527 bytes a signal in the mean.
+MASK_BYTES_PER_BIN = 0.027
+"""Measured over the 7,480 signals of the starter suite, levels included: 537 bytes a signal in the mean.
 Masks with many runs compress worse."""
 
-VERDICT_BYTES: Mapping[str, float] = {"music-genre": 25.9, "emotion": 22.6, "deepfake": 10.0}
+VERDICT_BYTES: Mapping[str, float] = {"music-genre": 19.4, "emotion": 16.3, "deepfake": 7.5}
 """Bytes a row of verdicts.parquet, measured on the starter suite; more labels, more probabilities."""
 
 EVALUATION_BYTES = 8_000
@@ -147,20 +152,19 @@ def queries_of(
     search: str,
     repetitions: int | None = None,
     budget: int | None = None,
-    bands: int | Literal["all"] | None = None,
 ) -> Spent:
     """Queries of a search on a clip.
 
     Args:
-        search: one of QUERIES.
+        search: one of QUERIES, or with its resolution, NAME@RESOLUTION.
         repetitions: of `responsibility`; its queries grow with them, those for the shortest prefix do not.
         budget: at most this many.
-        bands: of `responsibility`; None for its default, `all` for single bins.
     """
-    is_on_bands = search == "responsibility" and bands != "all" and (bands or DEFAULT_BANDS) <= DEFAULT_BANDS
-    queries = ON_BANDS if is_on_bands else QUERIES[search]
+    name, resolution = parse_search(search)
+    is_on_bands = name == "responsibility" and 0 < resolution.n_bands <= MOST_BANDS
+    queries = ON_BANDS if is_on_bands else QUERIES[name]
     numbers = [queries.low, queries.likely, queries.high]
-    if search == "responsibility" and repetitions is not None:
+    if name == "responsibility" and repetitions is not None:
         per_repetition = (
             (ON_BANDS.likely - _EXTRA_QUERIES) / _REPETITIONS if is_on_bands else _SPLITS * _UNIONS
         )
@@ -221,15 +225,16 @@ def mask_bytes(seconds: float, sample_rate_hz: int) -> float:
 
 def families_of(searches: Iterable[str]) -> tuple[str, ...]:
     """Families that these searches find signals of: as many signals has a clip."""
-    return tuple(dict.fromkeys(FAMILY_OF[name] for name in searches))
+    return tuple(dict.fromkeys(map(family_of_search, searches)))
 
 
 def stimuli_of(searches: Iterable[str]) -> int:
-    """Sounds of a clip of one reference and draw, at most; levels where there is a ranking."""
-    families = families_of(searches)
+    """Sounds of a clip of one reference and draw, at most; levels where there is a ranking in the domain."""
+    families = [parse_family(name) for name in families_of(searches)]
     of_signal = 3 + N_SWAPS + N_MATCHED  # itself, largest, complement; swap, matched
-    levels = (N_LEVELS - 1) if len(families) == len(FAMILIES) else 0
-    return of_signal * len(families) + levels
+    ranked = {family.resolution.domain for family in families if family.kind == RESPONSIBILITY}
+    n_with_levels = sum(f.kind == MINIMAL and f.resolution.domain in ranked for f in families)
+    return of_signal * len(families) + (N_LEVELS - 1) * n_with_levels
 
 
 def judged_queries(n_references: int, n_clips: int, searches: Sequence[str], n_draws: int = 1) -> int:
@@ -323,9 +328,7 @@ def cost_of(
 def _reference(
     recipe: Recipe, task: Task, model: RecipeModel, corpus: RecipeCorpus, size: Size, n_references: int
 ) -> ReferenceCost:
-    queries_of_searches = [
-        queries_of(name, recipe.repetitions, recipe.budget, recipe.bands) for name in recipe.searches
-    ]
+    queries_of_searches = [queries_of(name, recipe.repetitions, recipe.budget) for name in recipe.searches]
     n_extractions = size.clips * recipe.draws
     queries = Spent(
         *(n_extractions * sum(getattr(s, f) for s in queries_of_searches) for f in ("low", "likely", "high"))

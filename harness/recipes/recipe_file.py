@@ -27,23 +27,21 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 from harness import tasks, untrusted
+from harness.completions import ZERO, parse_completion
 from harness.dataset import licences
 from harness.disk_errors import pointer
 from harness.errors import BadInput, BadTask, likely
+from harness.families import RESPONSIBILITY, family_of_search, kind_of
 from harness.name_matching import apart, key, nfc
 from harness.schemas import from_json
 from harness.tasks import Task
-from harness.types import FAMILIES, STRICT
+from harness.types import STRICT
 
 Evidence = Literal["docs", "second-hand", "no"]
 """How what a recipe says was checked: a copy of the Hub's own page was read, others say so, or not at all."""
-
-FAMILY_OF = MappingProxyType({"responsibility": FAMILIES[0], "minimal": FAMILIES[1], "gradient": FAMILIES[1]})
-"""The family that each search finds a signal of."""
 
 MAX_DRAWS = 100
 """Extractions of a clip."""
@@ -133,7 +131,7 @@ class Recipe:
     about: str
     """One line."""
     searches: tuple[str, ...]
-    """Names of searches, one for each family."""
+    """Searches as NAME or NAME@RESOLUTION, one for each family."""
     corpora: tuple[RecipeCorpus, ...]
     """Recordings; each makes a separate signals folder."""
     models: tuple[RecipeModel, ...]
@@ -146,8 +144,10 @@ class Recipe:
     """Queries that a search may spend on a clip."""
     alpha: float = 0.0
     """Share of the original confidence that a signal has to keep."""
-    bands: int | Literal["all"] | None = None
-    """Bands that the search `responsibility` works on; None for its default, `all` for single bins."""
+    completion: str = "zero"
+    """What stands in for the rest of a signal (`completions`)."""
+    robust: float | None = None
+    """Share of draws of the completion in which a signal has to keep its class."""
     seed: int = 0
     """Of the searches."""
     draws: int = 1
@@ -285,17 +285,25 @@ def _of_searches(recipe: Recipe) -> Iterator[str]:
         yield f"alpha is {recipe.alpha:g}; expected a share, 0 to 1"
     if not recipe.searches:
         yield "`searches` is empty; responsibility and minimal are the usual ones"
+    families = []
     for name in recipe.searches:
-        if name not in FAMILY_OF:
-            yield f"no search named {name!r}; known: {', '.join(FAMILY_OF)}"
-    families = [FAMILY_OF.get(name) for name in recipe.searches]
+        try:
+            families.append(family_of_search(name))
+        except BadInput as error:
+            yield str(error)
     if len(set(families)) < len(families):
         yield f"two of the searches {', '.join(recipe.searches)} are of one family; name one of each"
-    for field in ("repetitions", "bands"):
-        if getattr(recipe, field) is not None and "responsibility" not in recipe.searches:
-            yield f"`{field}` is of the search responsibility, which is not asked for"
-    if isinstance(recipe.bands, int) and recipe.bands < 2:
-        yield f"bands is {recipe.bands}; expected 2 or more, or all"
+    if recipe.repetitions is not None and not any(kind_of(f) == RESPONSIBILITY for f in families):
+        yield "`repetitions` is of the search responsibility, which is not asked for"
+    try:
+        completion = parse_completion(recipe.completion)
+    except BadInput as error:
+        yield str(error)
+    else:
+        if recipe.robust is not None and completion == ZERO:
+            yield "`robust` needs a `completion` other than zero: of silence there is only one draw"
+    if recipe.robust is not None and not 0 < recipe.robust <= 1:
+        yield f"robust is {recipe.robust:g}; expected a share above 0, at most 1"
     if recipe.draws > MAX_DRAWS:
         yield f"draws is {recipe.draws}; expected at most {MAX_DRAWS}"
     if recipe.seed < 0:

@@ -144,7 +144,9 @@ def rerun(
         table = predict.verdict_table(complete_units, answers, labels, task)
         rerun_verdicts = table.to_pandas(ignore_metadata=True)
     entry_verdicts = verdicts.iloc[sorted(rows)].reset_index(drop=True)
-    comparison = compare(entry_verdicts, rerun_verdicts, task, entry.run.dtype, whole=True)
+    comparison = compare(
+        entry_verdicts, rerun_verdicts, task, entry.run.dtype, entry.signals.headline, whole=True
+    )
     return _verification(
         folder, entry, classifier, machine, comparison, base, None, model_differences, start_time
     )
@@ -176,13 +178,15 @@ def reproduce(
     result = runner.evaluate(classifier, labels, suite, task, out, progress=progress)
     new_entry, verdicts = result.entry, result.frame()
     tolerance = TOLERANCE[entry.run.dtype]
-    comparison = compare(store.verdicts(folder), verdicts, task, entry.run.dtype, whole=True)
+    comparison = compare(
+        store.verdicts(folder), verdicts, task, entry.run.dtype, entry.signals.headline, whole=True
+    )
     likeness_changes = list(likeness_differences(entry.likeness, new_entry.likeness, tolerance))
     card = new_entry.scorecard
     if not likeness_changes and copies(entry.likeness) != copies(new_entry.likeness):
         # The correlation lies close to the bound, on either side of it: use the near copies of the entry.
         references, near_copies = entry.references, copies(entry.likeness)
-        card = summarise(verdicts, task, entry.model, references, labels, near_copies)
+        card = summarise(verdicts, task, entry.model, references, labels, entry.signals.headline, near_copies)
     n_different = len(likeness_changes) + len(list(differences(entry.scorecard, card, "scorecard")))
     return _verification(
         folder, entry, classifier, machine, comparison, None, n_different, model_differences, start_time

@@ -29,7 +29,7 @@ from harness.metrics.acceptance import accepted
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import lift_by_clip
 from harness.schemas import Entry
-from harness.types import FAMILIES, FloatArray
+from harness.types import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,11 +67,12 @@ def worth(entry: Entry, verdicts: pd.DataFrame) -> FloatArray:
     """(n,) what the lift would lose if each verdict were the other way; 0 for those that do not raise it."""
     covered = entry.label_map.covered
     table = lift_by_clip(
-        verdicts, FAMILIES[0], entry.references, entry.model, covered, copies(entry.likeness)
+        *(verdicts, entry.signals.headline, entry.references),
+        *(entry.model, covered, copies(entry.likeness)),
     )
     n_clips = table.notna().sum()
     counts = (
-        (verdicts["family"] == FAMILIES[0])
+        (verdicts["family"] == entry.signals.headline)
         & verdicts["expected"].isin(sorted(covered))
         & verdicts["reference"].isin(list(table.columns))
     )

@@ -29,7 +29,7 @@ from harness.dataset.suite_notes import joined, note_of_task
 from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.errors import BadInput
-from harness.types import FAMILIES, ModelRef
+from harness.types import ModelRef
 from leaderboard import render, urls
 from leaderboard.app import theme
 from leaderboard.app.request_filter import RequestFilter, is_local
@@ -258,7 +258,7 @@ class _Handlers:
                 for model in models:
                     with suppress(BadInput):  # columns that the board does not need cannot be read
                         judges.append((model, store.verdicts(folders[model])))
-                examples = listen.draw(suite, task, FAMILIES[0], judges, n=_SOUNDS)
+                examples = listen.draw(suite, task, suite.headline(task), judges, n=_SOUNDS)
         return render.render("app_listen.html.j2", {"examples": examples, "model": judge_id, "note": note})
 
     def _find_judges(self, task: str) -> dict[ModelRef, Path]:

@@ -78,13 +78,13 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         *("lift", "Lift", _rate("lift"), "difference"),
         "The ranking number: transfer minus swap, paired signal by signal, then an unweighted mean over "
-        f"the references with at least {MIN_SIGNALS} applicable signals. It says whether what a clip has at "
-        "the kept frequencies carries the class. In percentage points; 0 for a constant-class model.",
+        f"the references with at least {MIN_SIGNALS} applicable signals. It says whether what a clip has in "
+        "the kept part carries the class. In percentage points; 0 for a constant-class model.",
     ),
     Column(
         *("placement", "Placement", _rate("placement"), "difference"),
         "Transfer minus matched, paired signal by signal, over signals that can be matched: does it matter "
-        "which frequencies the reference relied on, or would an equally loud place of the clip do? In "
+        "which part of the clip the reference relied on, or would an equally loud place do? In "
         "percentage points. It stands beside the lift, and nothing is ranked by it.",
     ),
     Column(
@@ -99,25 +99,25 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         *("swap", "Swap", _rate("swap"), "rate"),
-        "Acceptance of the swap control: the same frequencies at the same energy, but of another clip, one "
-        "that the reference gives another class; the mean over three such clips a signal. What is accepted "
-        "here was not carried by what the clip has at these frequencies.",
+        "Acceptance of the swap control: the same part at the same energy, but of another clip, one that "
+        "the reference gives another class; the mean over three such clips a signal. What is accepted here "
+        "was not carried by what the clip has in this part.",
     ),
     Column(
         *("matched", "Matched", _rate("matched"), "rate"),
-        "Acceptance of the matched control: as many bins of the same shape and energy elsewhere in the "
-        "occupied band of the same clip; the mean over up to four such places a signal. A signal too broad "
-        "to lie elsewhere has none and is left out.",
+        "Acceptance of the matched control: a part of the same size, shape and energy elsewhere in the same "
+        "clip, where it has sound; the mean over up to four such places a signal. A signal too broad to lie "
+        "elsewhere has none and is left out.",
     ),
     Column(
         *("largest", "Largest", _rate("largest"), "rate"),
-        "Acceptance of the control that keeps as many bins, those of largest magnitude: what energy "
+        "Acceptance of the control that keeps as many of the loudest coefficients of the clip: what energy "
         "alone buys.",
     ),
     Column(
         *("beyond_largest", "Beyond largest", _rate("beyond_largest"), "difference"),
         "Transfer minus largest, paired signal by signal, in percentage points: do the signals convince "
-        "the model more often than as many of the loudest bins do?",
+        "the model more often than as many of the loudest coefficients do?",
     ),
     Column(
         *("silence", "Silence", _rate("silence"), "rate"),

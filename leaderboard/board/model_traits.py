@@ -1,6 +1,6 @@
 """Facts about a reference beyond its scorecard.
 
-Whether it is a flat-earther, where in the spectrum its signals lie, how often it accepts signals that grow.
+Whether it is a flat-earther, at which frequencies its signals lie, how often it accepts signals that grow.
 
 Conventions: computed as in a study, over the references of one task (`metrics.flat_earth`,
 `metrics.information`); the panel is those whose own entries are on the board.
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness import spectra
 from harness.dataset import parquet_io, parquet_schema
 from harness.dataset.paths import signals_path
 from harness.dataset.suites import Suite
+from harness.domains import DOMAINS
 from harness.entries import store
 from harness.errors import BadSignals
+from harness.families import parse_family
 from harness.metrics import flat_earth, information
 from harness.metrics.acceptance import accepted
 from harness.metrics.estimates import clip_weights, clustered, median
@@ -28,7 +29,7 @@ from harness.metrics.likeness import copies
 from harness.metrics.panel_acceptance import build_acceptance
 from harness.metrics.scorecard import resampling_weights
 from harness.schemas import Entry
-from harness.types import FAMILIES, N_LEVELS, Estimate, FloatArray, ModelRef
+from harness.types import N_LEVELS, Estimate, FloatArray, ModelRef
 from leaderboard.board import entries
 from leaderboard.board.matrix import short_names
 
@@ -56,13 +57,13 @@ class ReferenceProfile:
     evidence: str
     """The evidence for that, in a sentence with n, interval and p."""
     mel: tuple[float, ...]
-    """Distribution of the bins its signals keep, over mel bands."""
+    """Distribution of what its signals keep, over mel bands; zeros where they keep all frequencies alike."""
     others: tuple[float, ...]
     """The same of the other references, their mean."""
     n_signals: int
     """Signals behind `mel`."""
     size: Estimate
-    """Median of the kept share of the bins."""
+    """Median of the kept share of the coefficients."""
     curve: tuple[Estimate, ...]
     """Acceptance of the others' minimal signals at each level; empty where there are no levels."""
     curve_of_others: tuple[float, ...]
@@ -99,9 +100,8 @@ def of_task(
         return {}
     models = [entry.model for entry, _ in entry_verdicts]
     names = short_names(models)
-    families = {c.family for c in suite.counts(task)}
-    by_family = {f: _flat_earth(suite, task, entry_verdicts, f) for f in FAMILIES if f in families}
-    assessments = by_family.get(FAMILIES[0], {})
+    by_family = {f: _flat_earth(suite, task, entry_verdicts, f) for f in suite.families(task)}
+    assessments = by_family.get(suite.headline(task), {})
     uses = {model: _use(suite, task, model) for model in models}
     curves = {
         entry.model: _curve(entry, frame, resampling_weights(frame, suite.task(task)))
@@ -162,20 +162,22 @@ def _flat_earth(
 
 
 def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[float], float]:
-    """Distribution over mel bands, kept share of each signal, highest frequency."""
+    """Distribution over mel bands, kept share of each signal, highest frequency; see `ReferenceProfile`."""
     mel, sizes, top_hz = np.zeros(information.N_MEL), [], 0.0
     path = suite.file(signals_path(task, model.slug))
     names = ("family", "degenerate", "mask", "n_samples", "sample_rate_hz")
     for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, names):
-        if row["family"] != FAMILIES[0] or row["degenerate"]:
+        if row["family"] != suite.headline(task) or row["degenerate"]:
             continue
-        runs = np.asarray(row["mask"], dtype=np.int64)
         try:
-            mask = spectra.from_runs(runs, row["n_samples"] // 2 + 1)
+            mask = parquet_schema.mask_of(row)
         except ValueError as error:
             raise BadSignals(f"{path}: {error}") from None
         if mask.any():
-            mel += information.mel_use(mask, row["n_samples"], row["sample_rate_hz"])
+            resolution = parse_family(row["family"]).resolution
+            domain = DOMAINS[resolution.domain](row["n_samples"], row["sample_rate_hz"])
+            if domain.shape[1] > 1:
+                mel += information.mel_use(mask, domain)
             sizes.append(float(mask.mean()))
             top_hz = max(top_hz, row["sample_rate_hz"] / 2)
     return mel / max(len(sizes), 1), sizes, top_hz

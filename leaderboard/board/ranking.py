@@ -23,8 +23,9 @@ from harness.dataset.suites import Suite
 from harness.entries import held_back, notices, store
 from harness.entries.held_back import HeldBack
 from harness.errors import BadInput
+from harness.families import in_order
 from harness.schemas import Entry, ReferenceCounts
-from harness.types import FAMILIES, PROTOCOL, DatasetRef
+from harness.types import PROTOCOL, DatasetRef
 from leaderboard.board import anchors, contamination, entries, rank_intervals, remarks, verification_status
 from leaderboard.board.entries import NO_PROBLEMS, BoardEntry, Key, Problems
 from leaderboard.board.matrix import matrix_of
@@ -183,7 +184,9 @@ def _matrices(rows: Sequence[Row]) -> tuple[Matrix, ...]:
     omitted_folders = {row.folder for row in candidates[MAX_CANDIDATES:]}
     folders = [row.folder for row in rows if row.folder and row.folder not in omitted_folders]
     full_entries = [*map(store.read, folders)]
-    matrices = (matrix_of(full_entries, family) for family in FAMILIES)
+    names = (reference.family for entry in full_entries for reference in entry.references)
+    families = in_order(names, full_entries[0].signals.headline) if full_entries else ()
+    matrices = (matrix_of(full_entries, family) for family in families)
     return tuple(replace(m, n_left_out=len(omitted_folders)) for m in matrices if m.references)
 
 

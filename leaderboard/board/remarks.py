@@ -14,7 +14,7 @@ from harness.entries import export
 from harness.metrics.estimates import wilson
 from harness.plurals import plural
 from harness.schemas import Entry, NearCopy, ReferenceCounts
-from harness.types import FAMILIES, OTHER, Estimate
+from harness.types import OTHER, Estimate
 from leaderboard.formatting import format_estimate
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _STIMULI = {
     "signal": "the signals",
     "swap": "the swap controls",
     "matched": "the matched controls",
-    "largest": "the controls of the largest bins",
+    "largest": "the controls of the loudest coefficients",
 }
 
 
@@ -152,4 +152,4 @@ def as_silence(entry: Entry) -> tuple[Share, ...]:
 
 
 def _headline(entry: Entry) -> list[ReferenceCounts]:
-    return [reference for reference in entry.references if reference.family == FAMILIES[0]]
+    return [reference for reference in entry.references if reference.family == entry.signals.headline]

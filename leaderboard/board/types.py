@@ -13,7 +13,7 @@ from harness.entries.held_back import HeldBack
 from harness.entries.notices import OptOut
 from harness.metrics.counted_lift import LiftByClip
 from harness.schemas import Cell, Entry
-from harness.types import FAMILIES, DatasetRef, ModelRef
+from harness.types import DatasetRef, ModelRef
 from leaderboard.board.anchors import Anchor
 from leaderboard.board.verification_status import SELF_REPORTED, Status
 
@@ -145,7 +145,7 @@ class Ranking:
             reference.model
             for row in self.all_rows
             for reference in row.entry.references
-            if reference.family == FAMILIES[0]
+            if reference.family == self.signals.headline
         }
         n_in_matrix = len(self.matrices[0].references) if self.matrices else 0
         return n_in_matrix or len(headline_references)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from markupsafe import Markup
 
-from harness import spectra
+from harness.domains import fft, parse
 from harness.types import Estimate, Mask, Waveform
 from leaderboard.board import columns
 from leaderboard.board.columns import Column
@@ -60,7 +60,7 @@ def interval_bar(estimate: Estimate | None, low: float = 0.0, high: float = 1.0)
     )
 
 
-_SPECTRUM_STYLE = """
+SPECTRUM_STYLE = """
 svg:root{color-scheme:light dark}
 .sp{font:11px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}
 .sp text{fill:#566270;fill:light-dark(#566270,#9aa6b2)}
@@ -68,6 +68,7 @@ svg:root{color-scheme:light dark}
 .sp-whole{fill:#d9dee2;fill:light-dark(#d9dee2,#303a43)}
 .sp-kept{fill:#1d5a97;fill:light-dark(#1d5a97,#7cb8e4)}
 """
+"""Style of a picture of a signal that stands alone."""
 
 
 def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int, *, alone: bool = False) -> str:
@@ -78,14 +79,14 @@ def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int, *, alo
     """
     width, height, range_db = 480, 120, 80.0
     n = len(waveform)
-    energy = spectra.bin_energy(spectra.spectrum(waveform), n)
-    bands = spectra.log_bands(n, sample_rate_hz, 240)
+    energy = fft.bin_energy(fft.spectrum(waveform), n)
+    edges = parse("bands240").atoms(n, sample_rate_hz).column_edges
     peak = float(energy.max(initial=0.0)) or 1.0
-    starts = bands.edges[:-1]
+    starts = edges[:-1]
     clip_bands = np.maximum.reduceat(energy, starts)
     kept_bands = np.maximum.reduceat(np.where(mask, energy, 0.0), starts)
     band_is_kept = np.logical_or.reduceat(mask, starts)
-    hz = np.maximum(bands.edges, 0.5) * sample_rate_hz / n
+    hz = np.maximum(edges, 0.5) * sample_rate_hz / n
     lowest = max(20.0, float(hz[1]))
     x = np.clip(np.log(hz / lowest) / np.log(sample_rate_hz / 2 / lowest), 0, 1) * width
 
@@ -107,7 +108,7 @@ def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int, *, alo
         for t, label in _ticks(lowest, sample_rate_hz / 2, width)
     )
     size = f' xmlns="http://www.w3.org/2000/svg" width="{width + 8}" height="{height + 26}"' if alone else ""
-    style = f"<style>{_SPECTRUM_STYLE}</style>" if alone else ""
+    style = f"<style>{SPECTRUM_STYLE}</style>" if alone else ""
     return (
         f'<svg class="sp"{size} viewBox="-4 -4 {width + 8} {height + 26}" role="img" '
         f'aria-label="Spectrum of the clip, kept bins highlighted">{style}'

@@ -15,7 +15,7 @@ _LEFT, _TOP, _BOTTOM = 38, 26, 34
 
 
 def band_use(traits: ReferenceProfile) -> str:
-    """The distribution of kept bins over mel bands as bars, that of the other references as a line."""
+    """What signals keep over mel bands as bars, the same of the other references as a line."""
     peak = max(*traits.mel, *traits.others, 1e-9)
     n = len(traits.mel)
     step = _W / n
@@ -31,7 +31,7 @@ def band_use(traits: ReferenceProfile) -> str:
             for i, v in enumerate(traits.others)
         )
         line = f'<polyline class="pp-others" points="{points}"/>'
-    label = "Distribution of the kept bins over frequency; the line is the mean of the other references"
+    label = "What its signals keep, over frequency; the line is the mean of the other references"
     legend = _legend("pp-bar", "this reference", bool(line))
     return _svg(label, bars + line + "".join(_hertz(traits.top_hz)) + _grid((0.0, peak), peak) + legend)
 

@@ -32,38 +32,63 @@ svg:root{color-scheme:light dark}
 """
 
 
-def picture(waveform: Waveform, sample_rate_hz: int, loudest: Waveform | None = None) -> NDArray[np.uint8]:
-    """Shade of each point of a sound, 0 silent to _SHADES - 1 the loudest.
+def picture(
+    waveform: Waveform, sample_rate_hz: int, loudest: Waveform | None = None, n_shades: int = _SHADES
+) -> NDArray[np.uint8]:
+    """Shade of each point of a sound, 0 silent to n_shades - 1 the loudest.
 
     Args:
         waveform: (n,) the sound.
         sample_rate_hz: its rate.
         loudest: (m,) the sound whose loudest point has the darkest shade, of the same rate; without it the
             sound itself.
+        n_shades: shades to tell apart.
 
     Returns:
         (HEIGHT, WIDTH).
     """
     power = _power(waveform)
-    mel = np.linspace(0, _mel(sample_rate_hz / 2), HEIGHT)
-    positions = 700 * (10 ** (mel / 2595) - 1) * _FRAME / sample_rate_hz
+    positions = hertz(np.linspace(0, 1, HEIGHT), sample_rate_hz) * _FRAME / sample_rate_hz
     rows = np.minimum(np.round(positions).astype(np.int64), _FRAME // 2)
     peak = float((power if loudest is None else _power(loudest)).max(initial=0.0)) or 1.0
     level = 1 + 10 * np.log10(np.maximum(power[:, rows] / peak, 1e-12)) / RANGE_DB
-    shades = np.clip(level * (_SHADES - 1), 0, _SHADES - 1).astype(np.uint8)
+    shades = np.clip(level * (n_shades - 1), 0, n_shades - 1).astype(np.uint8)
     return np.ascontiguousarray(shades.T[::-1])
 
 
-def data_uri(waveform: Waveform, sample_rate_hz: int, loudest: Waveform | None = None) -> Markup:
-    """The picture as PNG with a palette from transparent to dark blue, in a data: URI; see `picture`."""
+def data_uri(
+    waveform: Waveform, sample_rate_hz: int, loudest: Waveform | None = None, n_shades: int = _SHADES
+) -> Markup:
+    """The picture as PNG in a data: URI; see `picture` and `encode`."""
+    return encode(picture(waveform, sample_rate_hz, loudest, n_shades), n_shades)
+
+
+def encode(shades: NDArray[np.uint8], n_shades: int) -> Markup:
+    """Shades, (rows, columns), as PNG with a palette from transparent to dark blue, in a data: URI."""
     # matplotlib writes no palettes: its files are 1.7 times as large.
-    image = Image.fromarray(picture(waveform, sample_rate_hz, loudest)).convert("P")
-    image.putpalette(_BLUE * _SHADES)
+    image = Image.fromarray(shades).convert("P")
+    image.putpalette(_BLUE * n_shades)
     buffer = io.BytesIO()
-    alpha = bytes(255 * i // (_SHADES - 1) for i in range(_SHADES))
+    alpha = bytes(255 * i // (n_shades - 1) for i in range(n_shades))
     image.save(buffer, "PNG", transparency=alpha, optimize=True)
     uri = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
     return Markup(uri)  # noqa: S704 - base64 holds nothing to escape
+
+
+def heights(hz: FloatArray, sample_rate_hz: int) -> FloatArray:
+    """Where frequencies lie in a picture, 0 at its bottom to 1 at its top."""
+    return np.asarray(_mel(hz) / _mel(np.float64(sample_rate_hz / 2)))
+
+
+def hertz(at: FloatArray, sample_rate_hz: int) -> FloatArray:
+    """Frequencies at heights in a picture, the inverse of `heights`."""
+    return np.asarray(700 * (10 ** (at * _mel(np.float64(sample_rate_hz / 2)) / 2595) - 1))
+
+
+def time_ticks(seconds: float) -> list[float]:
+    """Round times of a sound, from 0 on, at most seven of them."""
+    step = next((s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10) if seconds / s <= 6), 10 * np.ceil(seconds / 60))
+    return [float(t) for t in np.arange(0, seconds * 1.001, step).round(3)]
 
 
 def with_axes(waveform: Waveform, sample_rate_hz: int, loudest: Waveform | None = None) -> str:
@@ -71,14 +96,11 @@ def with_axes(waveform: Waveform, sample_rate_hz: int, loudest: Waveform | None 
     left, top, width, height = 60, 6, 292, 112
     source = data_uri(waveform, sample_rate_hz, loudest)
     name = f"sg-{seed_of(source):x}"
-    seconds, highest = len(waveform) / sample_rate_hz, _mel(sample_rate_hz / 2)
-    step = next((s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10) if seconds / s <= 6), 10 * np.ceil(seconds / 60))
-    times = [(left + width * t / seconds, f"{t:.10g}") for t in np.arange(0, seconds * 1.001, step).round(3)]
-    pitches = [
-        (top + height * (1 - _mel(hz) / highest), f"{hz:,}")
-        for hz in (0, 200, 500, 1000, 2000, 4000, 8000, 16_000)
-        if hz <= sample_rate_hz / 2
-    ]
+    seconds = len(waveform) / sample_rate_hz
+    times = [(left + width * t / seconds, f"{t:.10g}") for t in time_ticks(seconds)]
+    labelled = [hz for hz in (0, 200, 500, 1000, 2000, 4000, 8000, 16_000) if hz <= sample_rate_hz / 2]
+    ups = heights(np.array(labelled), sample_rate_hz).tolist()
+    pitches = [(top + height * (1 - up), f"{hz:,}") for up, hz in zip(ups, labelled, strict=True)]
     bottom = top + height
     ticks = "".join(
         f'<path class="sg-tick" d="M{x:.1f} {bottom}v4"/>'
@@ -111,5 +133,5 @@ def _power(waveform: Waveform) -> FloatArray:
     return np.asarray(np.abs(np.fft.rfft(frames, axis=1)) ** 2)
 
 
-def _mel(hz: float) -> float:
-    return float(2595 * np.log10(1 + hz / 700))
+def _mel(hz: FloatArray | np.float64) -> FloatArray:
+    return np.asarray(2595 * np.log10(1 + hz / 700))

@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.domains.time import Time
+from harness.families import parse_family
+from harness.metrics.estimates import median
 from harness.metrics.flat_earth import EXCESS
 from harness.metrics.information import N_MEL
 from harness.metrics.study import FamilyStudy, Study
@@ -30,7 +33,7 @@ _STYLES = ("-", "--", ":", "-.")
 
 def transfer_curves(study: Study, axes: Any) -> None:
     """How acceptance of the references' minimal signals grows to that of the whole clips, by judge."""
-    family = _family(study, "minimal")
+    family = _with_curves(study)
     names = _names(study)
     for i, judge in enumerate(study.models):
         curves = [p.curve for p in family.pairs if p.judge == judge and p.curve is not None]
@@ -47,8 +50,8 @@ def transfer_curves(study: Study, axes: Any) -> None:
 
 
 def sizes(study: Study, axes: Any) -> None:
-    """Kept share of the bins of every signal, by reference and family."""
-    _spread(study, axes, "sizes", "kept share of the bins", log=True)
+    """Kept share of every signal, by reference and family."""
+    _spread(study, axes, "sizes", "kept share", log=True)
 
 
 def entropies(study: Study, axes: Any) -> None:
@@ -57,15 +60,15 @@ def entropies(study: Study, axes: Any) -> None:
 
 
 def band_use(study: Study, axes: Any) -> None:
-    """Where the kept bins lie, by reference."""
+    """At which frequencies the signals lie, by reference."""
     names = _names(study)
     portraits = [p for p in study.portraits if p.family == study.families[0].family and p.n]
     for i, portrait in enumerate(portraits):
         colour, style = _look(i)
         label = f"{names[portrait.model]} (n = {portrait.n})"
         axes.plot(np.arange(N_MEL), portrait.mel, color=colour, linestyle=style, label=label)
-    axes.set(xlabel="mel band, low to high", ylabel="share of kept bins", ylim=(0, None))
-    axes.set_title(f"{_plain(study.task)}: where the kept bins lie, family {study.families[0].family}")
+    axes.set(xlabel="mel band, low to high", ylabel="share of what is kept", ylim=(0, None))
+    axes.set_title(f"{_plain(study.task)}: frequencies of the signals, family {study.families[0].family}")
 
 
 def flat_earth(study: Study, axes: Any) -> None:
@@ -120,6 +123,54 @@ def accuracy_and_transfer(study: Study, axes: Any) -> None:
     )
 
 
+def families(study: Study, axes: Any) -> None:
+    """What signals are made of, and what it does: rates, size and stability of each family."""
+    in_order = sorted(study.families, key=lambda each: _coarse_first(study, each.family))
+    for i, (name, of_family) in enumerate(_OF_FAMILIES.items()):
+        colour, style = _look(i)
+        points = [(x, of_family(study, each)) for x, each in enumerate(in_order)]
+        for x, estimate in points:
+            if estimate.value is not None:
+                at = x + (i - len(_OF_FAMILIES) / 2) * 0.09
+                axes.errorbar(at, estimate.value, yerr=_ends(estimate), fmt="o", color=colour, ms=4, lw=1)
+        axes.plot([], [], "o", color=colour, linestyle=style, label=name)
+    axes.axhline(0, color="#7A7A7A", lw=0.8)
+    labels = [f"{each.family.replace('@', '@' + chr(10))} ({each.n_signals})" for each in in_order]
+    axes.set_xticks(range(len(in_order)), labels, fontsize=7)
+    axes.set(ylabel="share, or difference of two")
+    axes.set_title(
+        f"{_plain(study.task)}: what signals are made of (their number),\nmeans {panel(study.n_references)}"
+    )
+
+
+def _coarse_first(study: Study, family: str) -> tuple[str, str, float]:
+    parsed = parse_family(family)
+    return parsed.resolution.domain, parsed.kind, -(_kept(study, family).value or 0.0)
+
+
+def _kept(study: Study, family: str) -> Estimate:
+    """Median share that the signals of all references keep."""
+    return median([size for p in study.portraits if p.family == family for size in p.sizes])
+
+
+def _jaccard(study: Study, family: str) -> Estimate:
+    """Mean over the references, without an interval."""
+    each = [s.jaccard for s in study.stability if s.family == family and s.jaccard.value is not None]
+    value = float(np.mean([e.value for e in each])) if each else None
+    return Estimate(value, None, None, 0.95, "mean over references", sum(e.n for e in each))
+
+
+_OF_FAMILIES: MappingProxyType[str, Callable[[Study, FamilyStudy], Estimate]] = MappingProxyType(
+    {
+        "transfer": lambda study, family: family.transfer,
+        "lift": lambda study, family: family.lift,
+        "placement": lambda study, family: family.placement,
+        "kept share, median": lambda study, family: _kept(study, family.family),
+        "stability: Jaccard of two draws": lambda study, family: _jaccard(study, family.family),
+    }
+)
+"""What is drawn of each family."""
+
 STUDY_FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProxyType(
     {
         "accuracy-and-transfer": accuracy_and_transfer,
@@ -128,6 +179,7 @@ STUDY_FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProx
         "band-use": band_use,
         "sizes": sizes,
         "entropies": entropies,
+        "families": families,
     }
 )
 """Name of a figure, and the function that draws it."""
@@ -135,7 +187,11 @@ STUDY_FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProx
 
 def draw(study: Study, name: str, png: Path | None = None) -> str | None:
     """One of STUDY_FIGURES as SVG, and as a PNG at a path; None where the study has nothing for it."""
+    if name == "band-use" and parse_family(study.families[0].family).resolution.domain == Time.name:
+        return None  # blocks keep all frequencies alike
     if name == "transfer-curves" and not any(p.curve for f in study.families for p in f.pairs):
+        return None
+    if name == "families" and len(study.families) < 2:
         return None
     if name == "flat-earth" and all(
         share.excess is None
@@ -193,8 +249,10 @@ def _spread(study: Study, axes: Any, field: str, label: str, *, log: bool) -> No
     axes.set_title(f"{_plain(study.task)}: {label.split(';')[0]}")
 
 
-def _family(study: Study, name: str) -> FamilyStudy:
-    return next((f for f in study.families if f.family == name), study.families[0])
+def _with_curves(study: Study) -> FamilyStudy:
+    """The first family whose signals have levels."""
+    families = (f for f in study.families if any(pair.curve is not None for pair in f.pairs))
+    return next(families, study.families[0])
 
 
 def _names(study: Study) -> Any:

@@ -1,6 +1,6 @@
 """Sounds for a page: the signals to show, each with players, a picture and a line on who accepts it.
 
-Conventions: a player holds 16-bit WAV raised to a peak of one half, so that a few bins can be heard at all;
+Conventions: a player holds 16-bit WAV raised to a peak of one half, so that a faint signal can be heard;
 the gain in dB is shown. Long clips are cut to an excerpt around their middle, which is named: a page must
 stay small. The controls are the first `swap` and the first `matched` that were judged, made by
 `evaluation.stimuli`; a signal may lack either.
@@ -19,8 +19,10 @@ from markupsafe import Markup
 from harness import audio
 from harness.dataset import licences
 from harness.dataset.suites import Suite
+from harness.domains.frequency import Frequency
 from harness.evaluation import stimuli
 from harness.evaluation.units import units_of
+from harness.families import atoms_of, parse_family
 from harness.metrics import acceptance
 from harness.metrics.acceptance import at_level_zero
 from harness.number_format import number
@@ -28,7 +30,7 @@ from harness.seeds import seed_of
 from harness.types import Clip, ModelRef, SufficientSignal, Waveform
 from leaderboard import formatting
 from leaderboard.board.matrix import short_names
-from leaderboard.plots import inline
+from leaderboard.plots.signals import kept_atoms, signal_picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,9 +70,9 @@ class Example:
     title: str
     """Its stratum."""
     mask_summary: str
-    """How much of the spectrum it keeps, in words."""
+    """How much of its clip it keeps, and where, in words."""
     picture: Markup
-    """Spectrum with the kept bins, as SVG."""
+    """The clip with what is kept highlighted, as SVG."""
     players: tuple[Player, ...]
     """Whole clip, signal, and the controls it has."""
     judges: tuple[tuple[str, bool], ...]
@@ -134,12 +136,12 @@ def examples(
     for signal, waveform in _read_signals(suite, task, titles):
         clip, id_ = suite.clip(task, signal.clip_id), signal.signal_id
         rate = clip.sample_rate_hz
-        picture = inline.spectrum_picture(clip.waveform, signal.mask, rate)
+        picture = signal_picture(clip.waveform, signal)
         cards[id_] = Example(
             signal=signal,
             title=titles[id_],
             mask_summary=describe_mask(signal),
-            picture=Markup(picture),  # noqa: S704 - numbers only
+            picture=Markup(picture),  # noqa: S704 - numbers and base64 only
             players=(
                 player("Whole clip", clip.waveform, rate, n_bytes),
                 player("Signal", waveform, rate, n_bytes),
@@ -176,13 +178,28 @@ def controls(
 
 
 def describe_mask(signal: SufficientSignal) -> str:
-    """`12 of 8,001 bins (0.1 %), 440 to 2,310 Hz`."""
-    share = formatting.share(signal.n_kept / len(signal.mask))
-    text = f"{signal.n_kept:,} of {len(signal.mask):,} bins ({share})"
-    bins = np.flatnonzero(signal.mask)
-    if len(bins) == 0:
+    """How much of its clip a signal keeps, and where.
+
+    `12 of 8,001 bins (0.1 %), 440 to 2,310 Hz`, `2 of 128 bands (0.9 % of the bins), 440 to 2,310 Hz`,
+    `7 of 60 blocks, 0.12 to 0.85 s`, or `5 of 384 tiles, 0.13 to 0.77 s, 250 to 2,000 Hz`.
+    """
+    text, atoms = kept_atoms(signal), atoms_of(signal)
+    is_in_bins = atoms.domain.name == Frequency.name
+    if is_in_bins:
+        of_bins = " of the bins" if parse_family(signal.family).resolution.n_bands else ""
+        text += f" ({formatting.share(signal.n_kept / len(signal.mask))}{of_bins})"
+    kept = np.flatnonzero(signal.mask)
+    if len(kept) == 0:
         return text
-    low, high = (bins[[0, -1]] * signal.sample_rate_hz / signal.n_samples).tolist()
+    if is_in_bins:
+        low, high = (kept[[0, -1]] * signal.sample_rate_hz / signal.n_samples).tolist()
+        return f"{text}, {low:,.0f} to {high:,.0f} Hz"
+    rows, columns = np.divmod(kept, atoms.domain.shape[1])
+    start, end = atoms.domain.row_edges_s[[rows.min(), rows.max() + 1]].tolist()
+    text += f", {start:.2f} to {end:.2f} s"
+    if atoms.domain.shape[1] == 1:
+        return text
+    low, high = atoms.domain.column_edges_hz[[columns.min(), columns.max() + 1]].tolist()
     return f"{text}, {low:,.0f} to {high:,.0f} Hz"
 
 

@@ -47,7 +47,7 @@ def summary(study: Study, given: Sequence[ModelRef] = ()) -> list[str]:
 
     Each model is named once for all families; where the families disagree about it, that is said.
     """
-    return [*_flat_earthers(study), *_given(study, given), _headline(study)]
+    return [*_flat_earthers(study), *_given(study, given), _headline(study), *_families(study)]
 
 
 def _flat_earthers(study: Study) -> Iterator[str]:
@@ -99,6 +99,24 @@ def _headline(study: Study) -> str:
     )
 
 
+def _families(study: Study) -> Iterator[str]:
+    """Of which atoms models agree most, where there is more than one family."""
+    measured = [f for f in study.families if f.transfer.value is not None and f.lift.value is not None]
+    if len(measured) < 2:
+        return
+    most = max(measured, key=lambda family: family.transfer.value or 0.0)
+    lift = max(measured, key=lambda family: family.lift.value or 0.0)
+    others = ", ".join(
+        f"{family.family} {fmt(family.transfer)} (lift {_difference(family.lift)})"
+        for family in measured
+        if family is not most
+    )
+    yield (
+        f"Models agree most on signals of {most.family}: they accept {fmt(most.transfer)} of each other's"
+        f" (lift {_difference(most.lift)}); of {others}. The highest lift is that of {lift.family}."
+    )
+
+
 def sentences(study: Study, family: FamilyStudy) -> list[str]:
     """The findings of one family."""
     return [
@@ -117,13 +135,13 @@ def _overall(study: Study, family: FamilyStudy) -> Iterator[str]:
         f" {fmt(family.agreement)}."
     )
     yield (
-        f"The same frequencies of clips of another class (swap) are accepted in {fmt(family.swap)}: the lift"
-        f" is {_difference(family.lift)}."
+        f"The same part of clips of another class (swap) is accepted in {fmt(family.swap)}: the lift is"
+        f" {_difference(family.lift)}."
     )
     yield (
         f"Equally loud places elsewhere in the same clip (matched) are accepted in {fmt(family.matched)}:"
-        f" the placement is {_difference(family.placement)}. As many of the loudest bins are accepted in"
-        f" {fmt(family.largest)}: signals do better by {_difference(family.beyond_largest)}."
+        f" the placement is {_difference(family.placement)}. As many of the loudest coefficients are"
+        f" accepted in {fmt(family.largest)}: signals do better by {_difference(family.beyond_largest)}."
     )
 
 

@@ -17,10 +17,11 @@ from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.errors import BadInput
 from harness.seeds import seed_of
-from harness.types import FAMILIES, Clip, ModelRef
+from harness.types import Clip, ModelRef
 from leaderboard import urls
 from leaderboard.board.types import Matrix, Row
-from leaderboard.plots import inline, spectrogram
+from leaderboard.plots import spectrogram
+from leaderboard.plots.signals import signal_picture
 from leaderboard.reports import audio_examples
 
 N_CLIPS = 12
@@ -61,7 +62,7 @@ def choose(suite: Suite, task: str) -> tuple[SignalChoice, ...]:
     references = suite.references(task)
     for reference in references:
         for line in suite.signal_lines(task, reference.model.slug):
-            if line.family == FAMILIES[0] and not line.degenerate:
+            if line.family == suite.headline(task) and not line.degenerate:
                 choice = SignalChoice(line.clip_id, reference.model, line.signal_id)
                 choices_by_clip[line.clip_id].append(choice)
                 truths[line.clip_id] = line.truth or ""
@@ -174,7 +175,7 @@ def _signal_card(
         "reference": choice.reference,
         "expected": signal.expected,
         "mask_summary": audio_examples.describe_mask(signal),
-        "picture": Markup(inline.spectrum_picture(clip.waveform, signal.mask, rate)),  # noqa: S704 - numbers only
+        "picture": Markup(signal_picture(clip.waveform, signal)),  # noqa: S704 - numbers and base64 only
         "players": [
             audio_examples.player("Signal", waveform, rate, max_bytes, "FLAC"),
             *audio_examples.controls(signal, clip, other_clip, max_bytes, "FLAC"),

@@ -33,7 +33,7 @@ from harness.dataset.suites import Suite
 from harness.disk_errors import unwritable
 from harness.errors import BadInput
 from harness.schemas import to_json
-from harness.types import FAMILIES, ModelRef
+from harness.types import ModelRef
 from leaderboard import exports, process_pool, render, urls
 from leaderboard.board import model_traits as traits
 from leaderboard.board.matrix import short_names
@@ -273,7 +273,7 @@ class _Site:
 
     def _figures(self, ranking: Ranking) -> Iterator[Page[str]]:
         matrices = ranking.matrices
-        if not matrices or matrices[0].family != FAMILIES[0]:
+        if not matrices or matrices[0].family != ranking.signals.headline:
             return
         by_model = self.rows_by_anchor[model_page.anchor_of(ranking)]
         digests = [self._digest(by_model[model]) for model in matrices[0].models if model in by_model]

@@ -179,7 +179,7 @@ def _trait_figures(traits: ReferenceProfile | None) -> dict[str, Any] | None:
         return None
     return {
         "of": traits,
-        "bands": Markup(reference_profile.band_use(traits)) if traits.n_signals else None,  # noqa: S704
+        "bands": Markup(reference_profile.band_use(traits)) if any(traits.mel) else None,  # noqa: S704
         "curve": Markup(reference_profile.curve(traits)) if traits.curve else None,  # noqa: S704 - numbers only
         "size": _share(traits.size),
     }

@@ -16,8 +16,9 @@ from markupsafe import Markup
 
 from harness.dataset.suite_notes import joined
 from harness.dataset.suites import Suite
+from harness.families import in_order
 from harness.schemas import FamilyScore
-from harness.types import FAMILIES, Estimate, ModelRef
+from harness.types import Estimate, ModelRef
 from leaderboard import exports, formatting, render, urls
 from leaderboard.board import activity, columns, remarks
 from leaderboard.board.anchors import Anchor
@@ -87,7 +88,7 @@ def context(
         "scatters": [] if ranking is None else list(_scatters(ranking, links)),
         "n_drawn": scatter.MOST,
         "both_families": BOTH_FAMILIES,
-        "headline_family": FAMILIES[0],
+        "headline_family": "" if ranking is None else ranking.signals.headline,
         "newest": None if ranking is None else activity.newest([ranking]),
         **HELPERS,
         "grid": None if grid is None else render.embed(grid),
@@ -173,6 +174,7 @@ def table_data(
     where the test of flat-earthers does not single the model out. Each further family has a row for each of
     these, with values of the columns it names. An anchor is [name, meaning], then its values.
     """
+    headline = rows[0].entry.signals.headline if rows else ""
     return {
         "first": FIRST,
         "by": by,
@@ -183,7 +185,10 @@ def table_data(
         ],
         "rows": [_row(row, links, table_columns, marks.get(row.entry.model)) for row in rows],
         "anchors": [_anchor(anchor, table_columns) for anchor in anchors],
-        "families": [{"family": FAMILIES[0], "at": [], "rows": []}, *_others(rows, table_columns)],
+        "families": [
+            {"family": headline, "at": [], "rows": []},
+            *_others(rows, headline, table_columns),
+        ],
     }
 
 
@@ -213,13 +218,14 @@ def _row(
     return [*head, *model_fields, *remark_fields, *(_value(c, row) for c in table_columns)]
 
 
-def _others(rows: tuple[Row, ...], table_columns: tuple[Column, ...]) -> list[dict[str, Any]]:
+def _others(rows: tuple[Row, ...], headline: str, table_columns: tuple[Column, ...]) -> list[dict[str, Any]]:
     """The rates of the families that are not the headline."""
     if len(rows) > BOTH_FAMILIES:
         return []
     keys = [column.key for column in columns.RATES if column in table_columns]
     families = []
-    for family in FAMILIES[1:]:
+    names = (score.family for row in rows for score in row.entry.scorecard.families)
+    for family in [name for name in in_order(names, headline) if name != headline]:
         scores = [{score.family: score for score in row.entry.scorecard.families}.get(family) for row in rows]
         if any(scores):
             families.append({"family": family, "at": keys, "rows": [_rates(score, keys) for score in scores]})

@@ -35,7 +35,7 @@ from harness.starter.build.deepfake import UNSEEN
 from harness.starter.build.train import TRAINING
 from harness.starter.recipes import RECIPES, Recipe
 from harness.tasks import TASKS
-from harness.types import FAMILIES, N_LEVELS, Estimate, FloatArray
+from harness.types import N_LEVELS, Estimate, FloatArray
 from leaderboard.board.matrix import matrix_of
 from leaderboard.plots import heatmap
 
@@ -57,7 +57,7 @@ def write(cards: Path, suite: Path) -> None:
         before, rest = text.split(BEGIN)
         block = measured(task, suite)
         replace_file(path, f"{before}{BEGIN}\n{block}\n{END}{rest.split(END)[1]}".encode())
-        matrix = matrix_of([entry for entry, _ in _entries(signals, task)], FAMILIES[0])
+        matrix = matrix_of([entry for entry, _ in _entries(signals, task)], signals.headline(task))
         picture = heatmap.picture(matrix, "transfer")
         replace_file(cards / "figures" / f"starter-{task}-transfer.svg", picture.encode())
         ordinary = next(r for r in RECIPES if (r.task, r.role, r.quirk) == (task, "reference", ""))
@@ -72,13 +72,13 @@ def measured(task: str, suite: Path) -> str:
     parts = [
         *("### Models", _models(task, suite, entries)),
         *("### Richness", _richness(task, suite, frame)),
-        *("### Transfer among the references", _transfer(task, entries)),
+        *("### Transfer among the references", _transfer(signals, task, entries)),
         *("### Signals", _signals(signals, task)),
         *(
             "### Stability: two extractions of one clip",
             stability_table(signals, TASKS[task], entries) or "-",
         ),
-        *("### Rejected alone", _alone(rejected_alone(frame))),
+        *("### Rejected alone", _alone(rejected_alone(frame, signals.headline(task)))),
         *(_recorded(task, suite, signals) if is_recorded(TASKS[task]) else []),
         *("### Size", _size(task, suite)),
     ]
@@ -181,11 +181,11 @@ _RATES = (
 )
 
 
-def _transfer(task: str, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str:
+def _transfer(suite: Suite, task: str, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str:
     """Means over all pairs of a reference and another one that judges its signals."""
     weights = resampling_weights(entries[0][1], TASKS[task])
     rows = []
-    for family in FAMILIES:
+    for family in suite.families(task):
         panels = [_foreign(entry, verdicts, family) for entry, verdicts in entries]
         cells = []
         for name in _RATES:
@@ -224,7 +224,7 @@ def _signals(suite: Suite, task: str) -> str:
     rows = []
     for record in suite.references(task):
         signals = [signal for signal, _ in suite.signals(task, record.model.slug)]
-        for family in FAMILIES:
+        for family in suite.families(task):
             of_family = [s for s in signals if s.family == family]
             real = [s for s in of_family if not s.degenerate]
             sizes, queries = [s.n_kept for s in real], [s.n_queries for s in real]
@@ -244,13 +244,14 @@ def _signals(suite: Suite, task: str) -> str:
     return markdown_table([*heads, "share of the bins", "queries a clip", "budget spent"], rows)
 
 
-def rejected_alone(frame: pd.DataFrame) -> dict[str, Estimate]:
+def rejected_alone(frame: pd.DataFrame, headline: str) -> dict[str, Estimate]:
     """R_in of each reference: the share it rejects of the signals, first draws, that all others accept.
 
     Args:
         frame: see `verdicts_of`.
+        headline: the family of the signals.
     """
-    signals = frame[(frame["family"] == FAMILIES[0]) & (frame["stimulus"] == "signal") & (frame["draw"] == 1)]
+    signals = frame[(frame["family"] == headline) & (frame["stimulus"] == "signal") & (frame["draw"] == 1)]
     signals = signals.assign(accepts=accepted(signals))
     wide = signals.pivot(index=["reference", "signal_id"], columns="judge", values="accepts")
     source = wide.index.get_level_values("reference")

@@ -22,7 +22,7 @@ def key(*parts: str) -> str:
 
 @cache
 def code(*modules: str) -> str:
-    """Key of modules of the package, e.g. `code("starter.build.music", "spectra")`."""
+    """Key of modules of the package, e.g. `code("starter.build.music", "domains.fft")`."""
     root = Path(harness.__file__).parent
     return key(*(_bare((root / f"{name.replace('.', '/')}.py").read_text("utf-8")) for name in modules))
 

@@ -12,10 +12,9 @@ import numpy as np
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from harness import spectra
 from harness.dataset.suites import Suite
-from harness.plurals import plural
-from harness.types import FAMILIES, Clip, SufficientSignal, Waveform
+from harness.families import n_atoms_kept, parse_family
+from harness.types import Clip, SufficientSignal, Waveform
 
 _DEEP_DB = 70.0
 
@@ -36,14 +35,14 @@ def sounds(suite: Suite, task: str, reference: str, path: Path, per_class: int =
     from matplotlib import pyplot as plt
 
     rows = _chosen(suite, task, reference, per_class)
-    size = (3.2 * (1 + len(FAMILIES)), 1.35 * len(rows) + 0.5)
-    figure, axes = plt.subplots(len(rows), 1 + len(FAMILIES), figsize=size, squeeze=False, sharex=True)
+    n_columns = 1 + len(suite.families(task))
+    size = (3.2 * n_columns, 1.35 * len(rows) + 0.5)
+    figure, axes = plt.subplots(len(rows), n_columns, figsize=size, squeeze=False, sharex=True)
     for i, (clip, signals) in enumerate(rows):
-        X = spectra.spectrum(clip.waveform)
         shown = [("clip", clip.waveform)]
-        for signal in signals:
-            n_kept = f"{signal.family}, {plural(signal.n_kept, 'bin')}"
-            shown.append((n_kept, spectra.keep(X, signal.mask, signal.n_samples)))
+        for signal, sound in signals:
+            atoms = parse_family(signal.family).resolution.count(n_atoms_kept(signal))
+            shown.append((f"{signal.family}, {atoms}", sound))
         for axis, (title, waveform) in zip(axes[i], shown, strict=True):
             seconds = len(waveform) / clip.sample_rate_hz
             axis.imshow(
@@ -68,17 +67,19 @@ def sounds(suite: Suite, task: str, reference: str, path: Path, per_class: int =
 
 def _chosen(
     suite: Suite, task: str, reference: str, per_class: int
-) -> list[tuple[Clip, list[SufficientSignal]]]:
-    by_clip: dict[str, list[SufficientSignal]] = {}
-    for signal, _ in suite.signals(task, reference):
+) -> list[tuple[Clip, list[tuple[SufficientSignal, Waveform]]]]:
+    """Clips with a signal of every family, the headline first."""
+    families = suite.families(task)
+    by_clip: dict[str, list[tuple[SufficientSignal, Waveform]]] = {}
+    for signal, sound in suite.signals(task, reference):
         if not signal.degenerate and signal.draw == 1:
-            by_clip.setdefault(signal.clip_id, []).append(signal)
+            by_clip.setdefault(signal.clip_id, []).append((signal, sound))
     clips = suite.clips(task)
-    by_class: dict[str, list[tuple[Clip, list[SufficientSignal]]]] = {}
+    by_class: dict[str, list[tuple[Clip, list[tuple[SufficientSignal, Waveform]]]]] = {}
     for clip_id in sorted(by_clip):
-        signals = sorted(by_clip[clip_id], key=lambda s: FAMILIES.index(s.family))
+        signals = sorted(by_clip[clip_id], key=lambda pair: families.index(pair[0].family))
         rows = by_class.setdefault(str(clips[clip_id].label), [])
-        if len(rows) < per_class and len(signals) == len(FAMILIES):
+        if len(rows) < per_class and len(signals) == len(families):
             rows.append((clips[clip_id], signals))
     return [row for label in sorted(by_class) for row in by_class[label]]
 

@@ -24,17 +24,22 @@ from harness.errors import BadInput, likely
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
 from harness.extract.search import Search
-from harness.extract.search_task import Draws, Limits
+from harness.extract.search_task import Draws, Limits, family_of
 from harness.starter import paths
 from harness.starter.build import keys
 from harness.starter.build.clips import made_by
 from harness.starter.recipes import RECIPES, Recipe
 from harness.tasks import TASKS, Task
 
-SEARCHES: tuple[Search, ...] = (Responsibility(repetitions=3), Minimal())
-"""`responsibility` with fewer repetitions than usual; `minimal` by single bins."""
+SEARCHES: tuple[Search, ...] = (
+    Responsibility(repetitions=3, splits=5),
+    Minimal(),
+    Responsibility(repetitions=3, splits=5, resolution="tiles8x16"),
+)
+"""`responsibility` with fewer partitions than usual, in frequency and in time-frequency; `minimal` by single
+bins."""
 
-DRAWS = Draws(by_family=(("responsibility", 2),))
+DRAWS = Draws(by_family=((str(family_of(SEARCHES[0])), 2),))
 """Two extractions of the headline family: how stable a signal is can be told from them."""
 
 LIMITS = Limits(budget=1200)
@@ -46,11 +51,18 @@ KINDS = ("baseline", "model", "signals", "verdicts", "anchor")
 STEPS = "steps.json"
 """File of the suite: key of every step by its name."""
 
+_TRANSFORMS = (
+    *("completions", "families", "dataset.completed", "dataset.clip_cache"),
+    *("domains.fft", "domains.masks", "domains.atoms", "domains.resolutions"),
+    *("domains.frequency", "domains.time", "domains.time_frequency"),
+)
+"""The modules that decide what a part of a clip is."""
+
 ASKING = (
     *("evaluation.stimuli", "placements"),
     "evaluation.units",
     "evaluation.predict",
-    "spectra",
+    *_TRANSFORMS,
     *("models.classifiers", "models.feature_extractors", "models.frontends", "models.devices"),
     "model_facts",
 )
@@ -67,7 +79,8 @@ _SCORE = (
     ),
     "metrics.likeness",
     "metrics.panels",
-    *("metrics.estimates", "metrics.classification", "schemas", "types", "model_facts", "spectra"),
+    *("metrics.estimates", "metrics.classification", "schemas", "types", "model_facts"),
+    *_TRANSFORMS,
 )
 """The modules that decide what is asked and counted."""
 
@@ -78,7 +91,8 @@ _CODE = MappingProxyType(
         "signals": (
             *("extract.search", "extract.minimal", "extract.responsibility", "extract.reduction"),
             *("extract.levels", "extract.objectives", "extract.oracle", "extract.search_task"),
-            *("extract.certify", "extract.runner", "spectra"),
+            *("extract.certify", "extract.runner"),
+            *_TRANSFORMS,
         ),
         "verdicts": _SCORE,
         "anchor": ("starter.build.baselines", "starter.build.networks", *_SCORE),

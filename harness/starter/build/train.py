@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import spectra
+from harness.domains import fft, parse
 from harness.labels import harmonise
 from harness.plurals import plural
 from harness.seeds import generator, seed_of
@@ -110,15 +110,14 @@ def _examples(recipe: Recipe, whole: Waveform, labels: tuple[str, ...]) -> tuple
     """Whole clips, then silence, then parts of the clips; and the index of the class each carries."""
     n, n_samples = whole.shape
     rng = generator("starter", recipe.name, "examples")
-    bands = spectra.log_bands(n_samples, SAMPLE_RATE_HZ, BANDS)
+    bands = parse(f"bands{BANDS}").atoms(n_samples, SAMPLE_RATE_HZ)
     kept = parts(rng, PARTS * n, recipe.least_share).reshape(n, PARTS, BANDS)
     first = n + _n_silent(n)
     waveforms = np.zeros((first + PARTS * n, n_samples), dtype=np.float32)
     waveforms[:n] = whole
     energy = np.zeros((n, PARTS))
     for i, clip in enumerate(whole):
-        masks = spectra.expand(bands, kept[i])
-        made = spectra.keep(spectra.spectrum(clip), masks, n_samples)
+        made = fft.keep(fft.spectrum(clip), bands.expand(kept[i]), n_samples)
         waveforms[first + PARTS * i :][:PARTS] = made
         energy[i] = np.square(made).sum(axis=1) / np.square(clip).sum()
     waveforms *= 10 ** rng.uniform(-0.4, 0.1, (len(waveforms), 1))
