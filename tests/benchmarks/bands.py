@@ -17,12 +17,12 @@ from pathlib import Path
 from harness.dataset.suites import load
 from harness.extract.responsibility import Responsibility
 from harness.starter import paths
-from harness.types import DEFAULT_BANDS, Clip
+from harness.types import Clip
 from tests.benchmarks.extract import Subject, extracted, one_thread, opened
 
 RESULTS = Path(__file__).parent / "results"
-BANDS: tuple[int | None, ...] = (DEFAULT_BANDS,)
-"""Resolutions that are measured; None for single bins."""
+RESOLUTIONS = ("bands32",)
+"""Resolutions that are measured."""
 
 
 def measured(clips: Mapping[str, Mapping[str, Clip]]) -> list[dict[str, object]]:
@@ -43,11 +43,11 @@ def measured(clips: Mapping[str, Mapping[str, Clip]]) -> list[dict[str, object]]
         chosen = tuple(clips[task][clip_id] for clip_id in clip_ids if clip_id in clips[task])
         folder = str(paths.SUITE / "models" / model)
         classifier, label_map = opened(Subject(model, folder, task, False, chosen))
-        for n_bands in BANDS:
-            for found in extracted(classifier, label_map, chosen, [Responsibility(n_bands=n_bands)]):
+        for resolution in RESOLUTIONS:
+            for found in extracted(classifier, label_map, chosen, [Responsibility(resolution=resolution)]):
                 for signal in found.signals:
                     if not signal.degenerate:
-                        line = {"model": model, "clip": signal.clip_id, "bands": n_bands}
+                        line = {"model": model, "clip": signal.clip_id, "resolution": resolution}
                         lines.append({**line, "queries": signal.n_queries, "kept": signal.n_kept})
     return lines
 

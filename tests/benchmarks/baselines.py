@@ -1,6 +1,6 @@
 """Two searches of the literature, under our contract, to compare ours with.
 
-Conventions: those of `extract.search`. Neither belongs to a family, and neither is in SEARCHES.
+Conventions: those of `extract.search`. Neither is of a kind of families, and neither is in SEARCHES.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class BackwardSelection:
     needed, 8,256 for 128 bands and 32 million for the single bins of one second; hence log bands.
     """
 
-    family: ClassVar[str] = "backward selection"
+    kind: ClassVar[str] = "backward selection"
     guarantee: ClassVar[str] = "one_minimal"
 
-    n_bands: int | None = 128
-    """Resolution."""
+    resolution: str = "bands128"
+    """The atoms it works on, by name."""
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
         """See `search.Search`. Nothing here is random."""
@@ -58,11 +58,11 @@ class QuickXplain:
     finds is sufficient in any case, and 1-minimal only in some.
     """
 
-    family: ClassVar[str] = "quickxplain"
+    kind: ClassVar[str] = "quickxplain"
     guarantee: ClassVar[str] = "none"
 
-    n_bands: int | None = None
-    """Resolution; None for single bins."""
+    resolution: str = "bins"
+    """The atoms it works on, by name."""
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
         """See `search.Search`. Nothing here is random."""

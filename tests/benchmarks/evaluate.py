@@ -41,6 +41,7 @@ from harness.seeds import generator
 from harness.starter import paths
 from harness.tasks import TASKS, Task
 from harness.types import Clip, LabelMap, ModelRef, SufficientSignal, Waveform
+from tests.helpers.families import HEADLINE, SURVIVAL, n_atoms
 
 TASK = TASKS["emotion"]
 KNOWN = ("angry", "happy", "neutral", "sad")
@@ -67,7 +68,7 @@ def suite_of(folder: Path, n_clips: int, n_references: int, n_samples: int) -> S
     for j in range(n_references):
         repo_id = f"noise/reference-{j}"
         ref = ModelRef(repo_id, f"{j:040x}", f"{j:064x}")
-        counts = ReferenceCounts(ref, "responsibility", n_clips, 0, KNOWN[j % 4])
+        counts = ReferenceCounts(ref, HEADLINE, n_clips, 0, KNOWN[j % 4])
         record = ReferenceRecord(
             task=TASK.name,
             model=ref,
@@ -88,9 +89,9 @@ def signal_of(clip: Clip, repo_id: str, j: int) -> SufficientSignal:
     n = len(clip.waveform)
     mask = generator("benchmark", clip.clip_id, repo_id).random(n // 2 + 1) < 0.1
     return SufficientSignal(
-        signal_id=f"{clip.clip_id}:{repo_id.replace('/', '__')}:responsibility",
+        signal_id=f"{clip.clip_id}:{repo_id.replace('/', '__')}:{HEADLINE}",
         clip_id=clip.clip_id,
-        family="responsibility",
+        family=HEADLINE,
         draw=0,
         reference=repo_id,
         truth=clip.label,
@@ -100,7 +101,7 @@ def signal_of(clip: Clip, repo_id: str, j: int) -> SufficientSignal:
         sample_rate_hz=clip.sample_rate_hz,
         mask=mask,
         guarantee="prefix_minimal",
-        resolution=len(mask),
+        n_atoms=n_atoms(HEADLINE, n, clip.sample_rate_hz),
         p_whole=1.0,
         p_signal=1.0,
         margin=1.0,
@@ -109,6 +110,7 @@ def signal_of(clip: Clip, repo_id: str, j: int) -> SufficientSignal:
         n_queries=0,
         seed=0,
         sha256="0" * 64,
+        survival=SURVIVAL,
     )
 
 

@@ -34,8 +34,9 @@ from typing import Any
 
 import numpy as np
 
-from harness import audio, labels, spectra
+from harness import audio, labels
 from harness.dataset.suites import load
+from harness.domains import fft
 from harness.extract import runner
 from harness.extract.certify import Extracted
 from harness.extract.minimal import Gradient, Minimal
@@ -58,7 +59,7 @@ SEARCHES: dict[str, Search] = {
     "gradient": Gradient(),
     "responsibility": Responsibility(),
     "QuickXplain": QuickXplain(),
-    "backward selection, 32 bands": BackwardSelection(n_bands=32),
+    "backward selection, 32 bands": BackwardSelection(resolution="bands32"),
 }
 BATCH, REMOVALS, BUDGET = 64, 100, 6000
 """Signals of a call; bins that are left out, at most; queries of one search on one clip."""
@@ -198,7 +199,7 @@ def measure(subject: Subject) -> list[Pair]:
             done = signal.guarantee == "one_minimal"
             mask = signal.mask
             pair = judged(subject, classifier, clip, name, signal.n_queries, meter.calls, seconds, mask, done)
-            if done and signal.resolution == len(mask) and signal.n_kept <= SUBSETS_OF:
+            if done and signal.n_atoms == len(mask) and signal.n_kept <= SUBSETS_OF:
                 is_expected = np.array(label_map.canonical) == signal.expected
                 strict = not subset_suffices(classifier, clip, mask, is_expected)
                 pair = replace(pair, subset_minimal=strict)
@@ -232,14 +233,14 @@ def judged(
     mask: Mask,
     certified: bool = False,
 ) -> Pair:
-    X, n = spectra.spectrum(clip.waveform), len(clip.waveform)
+    X, n = fft.spectrum(clip.waveform), len(clip.waveform)
     kept = np.flatnonzero(mask)
     rng = generator("benchmark", "removals", subject.name, clip.clip_id, by)
     without = np.repeat(mask[None], 2 + min(REMOVALS, len(kept)), axis=0)
     without[0] = True
     for row, bin_ in zip(without[2:], rng.permutation(kept), strict=False):
         row[bin_] = False
-    decoded = [audio.read(audio.encode(x, clip.sample_rate_hz))[0] for x in spectra.keep(X, without, n)]
+    decoded = [audio.read(audio.encode(x, clip.sample_rate_hz))[0] for x in fft.keep(X, without, n)]
     said = classifier.logits(decoded, clip.sample_rate_hz).argmax(axis=1)
     return Pair(
         subject.name,
@@ -260,12 +261,12 @@ def judged(
 def subset_suffices(classifier: classifiers.Classifier, clip: Clip, mask: Mask, is_expected: Mask) -> bool:
     """Whether any proper subset of a few bins, but the empty one, is sufficient by itself."""
     kept = np.flatnonzero(mask)
-    X, n = spectra.spectrum(clip.waveform), len(clip.waveform)
+    X, n = fft.spectrum(clip.waveform), len(clip.waveform)
     numbers = np.arange(1, (1 << len(kept)) - 1)
     for some in np.array_split(numbers, -(-len(numbers) // 256)) if len(numbers) else []:
         masks = np.zeros((len(some), len(mask)), dtype=bool)
         masks[:, kept] = (some[:, None] >> np.arange(len(kept))) & 1
-        said = classifier.logits(list(spectra.keep(X, masks, n)), clip.sample_rate_hz)
+        said = classifier.logits(list(fft.keep(X, masks, n)), clip.sample_rate_hz)
         if any(margin(row, is_expected) >= MIN_MARGIN for row in said):
             return True
     return False

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from harness.types import FAMILIES, ModelRef
+from harness.types import ModelRef
 from leaderboard import render, urls
 from leaderboard.board import ranking as table
 from leaderboard.board.matrix import matrix_of
@@ -23,6 +23,7 @@ from leaderboard.board.types import Board, Ranking, Row
 from leaderboard.site import task_page
 from tests.helpers.chromium import CHROMIUM, OPTIONS
 from tests.helpers.entries import make_entry
+from tests.helpers.families import FAMILIES
 
 N_ROWS = 10_000
 N_VISITS = 9

@@ -1,24 +1,39 @@
 """Evidence that was planted, and what each search finds of it, in every domain.
 
-    python -m tests.benchmarks.planted            (from the root of the repository; about 5 minutes)
+    python -m tests.benchmarks.planted            (from the root of the repository; about 8 minutes)
 
 Prints a Markdown table. A classifier looks at one, two or three atoms of a clip of noise and at nothing else;
 precision is the share of the kept atoms that it looks at, recall the share of those it needs that are kept.
+ReX works on single bins; its own environment is made once, see `rex.peer`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
 
+from harness.domains import parse
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
 from harness.extract.search import Search
 from tests.benchmarks.baselines import BackwardSelection, QuickXplain
-from tests.helpers.planted_evidence import CUES, RESOLUTIONS, recovered
+from tests.benchmarks.rex import peer
+from tests.helpers.planted_evidence import (
+    CUES,
+    N_SAMPLES,
+    RATE_HZ,
+    RESOLUTIONS,
+    Recovery,
+    planted,
+    recovered,
+    recovery,
+)
 
 SEARCHES: dict[str, Search] = {
-    "responsibility, 20 x 5": Responsibility(),
-    "responsibility, 10 x 10": Responsibility(repetitions=10, splits=10),
+    "responsibility, 3 x 5 (starter suite)": Responsibility(repetitions=3, splits=5),
+    "responsibility, 20 x 5": Responsibility(repetitions=20, splits=5),
+    "responsibility, 10 x 10 (the default)": Responsibility(repetitions=10, splits=10),
     "responsibility, 20 x 10": Responsibility(repetitions=20, splits=10),
     "minimal": Minimal(),
     "QuickXplain": QuickXplain(),
@@ -26,10 +41,44 @@ SEARCHES: dict[str, Search] = {
 }
 """Responsibility with its repetitions and the splits of each."""
 
-ATOMS_OF_SIS = ("bands128", "mel64", "erb64", "blocks10ms", "blocks50ms", "tiles8x16")
+REX: dict[str, Callable[[peer.Outcome], peer.Variant]] = {
+    "ReX 0.4.1 as shipped": lambda outcome: outcome.shipped,
+    "ReX 0.4.1, index fixed": lambda outcome: outcome.index_fixed,
+}
+"""Its variants."""
+
+ATOMS_OF_SIS = ("bands128", "bands32", "mel64", "erb64", "blocks10ms", "blocks50ms", "tiles8x16")
 """Where its questions, about half of the square of the atoms, can be asked."""
 
 N_CLIPS = 20
+
+
+def row(name: str, resolution: str, recoveries: Mapping[str, Sequence[Recovery]]) -> str:
+    """A row of the table: means of precision and recall, and the median of queries, for each kind of cues."""
+    cells = []
+    for of_cues in recoveries.values():
+        precision, recall = np.mean([(each.precision, each.recall) for each in of_cues], axis=0)
+        queries = np.median([each.n_queries for each in of_cues])
+        digits = 2 if precision >= 0.01 else 4
+        cells.append(f"{precision:.{digits}f}, {recall:.2f}, {queries:.0f}")
+    return f"| {name} | {resolution} | " + " | ".join(cells) + " |"
+
+
+def of_rex(resolution: str = "bins") -> dict[str, dict[str, list[Recovery]]]:
+    """What both variants of ReX find, by their names and the kind of cues."""
+    atoms = parse(resolution).atoms(N_SAMPLES, RATE_HZ)
+    cases = {cues: [planted(atoms, *CUES[cues], seed) for seed in range(N_CLIPS)] for cues in CUES}
+    clips, listeners, _ = zip(*(case for of_cues in cases.values() for case in of_cues), strict=True)
+    outcomes = iter(peer.ask_planted(clips, listeners))
+    recoveries: dict[str, dict[str, list[Recovery]]] = {name: {cues: [] for cues in CUES} for name in REX}
+    for cues, of_cues in cases.items():
+        for _, listener, chosen in of_cues:
+            outcome = next(outcomes)
+            for name, variant_of in REX.items():
+                variant = variant_of(outcome)
+                mask = np.zeros(len(atoms), dtype=bool) if variant.mask is None else variant.mask
+                recoveries[name][cues].append(recovery(mask, chosen, listener.n_needed, variant.queries))
+    return recoveries
 
 
 def main() -> None:
@@ -42,13 +91,12 @@ def main() -> None:
         for resolution in RESOLUTIONS:
             if isinstance(search, BackwardSelection) and resolution not in ATOMS_OF_SIS:
                 continue
-            cells = []
-            for cues in CUES:
-                recoveries = [recovered(search, resolution, cues, seed) for seed in range(N_CLIPS)]
-                precision, recall = np.mean([(each.precision, each.recall) for each in recoveries], axis=0)
-                queries = np.median([each.n_queries for each in recoveries])
-                cells.append(f"{precision:.2f}, {recall:.2f}, {queries:.0f}")
-            print(f"| {name} | {resolution} | " + " | ".join(cells) + " |", flush=True)
+            recoveries = {
+                cues: [recovered(search, resolution, cues, seed) for seed in range(N_CLIPS)] for cues in CUES
+            }
+            print(row(name, resolution, recoveries), flush=True)
+    for name, of_variant in of_rex().items():
+        print(row(name, "bins", of_variant), flush=True)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from harness.seeds import generator
 from harness.tasks import TASKS
 from harness.types import N_MATCHED, N_SWAPS, LabelMap, ModelRef, signal_id
 from tests.helpers.entries import make_entry
+from tests.helpers.families import HEADLINE
 
 TASK = TASKS["emotion"]
 N_REFERENCES, N_CLIPS = 60, 1000
@@ -44,21 +45,22 @@ def main() -> None:
     """Measure and print."""
     template, _ = make_entry(n_clips=4, n_degenerate=0)
     models = [ModelRef(f"toys/r{j:02}", f"{j:040x}", f"{j:064x}") for j in range(N_REFERENCES)]
-    counts = [ReferenceCounts(m, "responsibility", N_CLIPS, 0, "angry") for m in models]
+    counts = [ReferenceCounts(m, HEADLINE, N_CLIPS, 0, "angry") for m in models]
     classes = generator("benchmark", "classes").choice(CLASSES, N_CLIPS)
     clips = [f"c{i:04}" for i in range(N_CLIPS)]
     of_reference = [
         pd.DataFrame(
             {
                 "reference": m.repo_id,
-                "family": "responsibility",
+                "family": HEADLINE,
                 "draw": 1,
                 "level": None,
                 "clip_id": clips,
-                "signal_id": [signal_id(c, m.slug, "responsibility", 0, 1) for c in clips],
+                "signal_id": [signal_id(c, m.slug, HEADLINE, 0, 1) for c in clips],
                 "stimulus": stimulus,
                 "replicate": replicate,
                 "expected": classes,
+                "robust": True,
             }
         )
         for m in models
@@ -73,7 +75,7 @@ def main() -> None:
         entry = Entry(**{**vars(template), "model": model, "label_map": labels})
         made.append(answers(j, entry, models, frame))
     start = time.perf_counter()
-    found = family_study(TASK, counts, made, "responsibility", {})
+    found = family_study(TASK, counts, made, HEADLINE, {})
     seconds = time.perf_counter() - start
     status = Path("/proc/self/status").read_text()
     peak = int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 2**20

@@ -21,8 +21,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from harness.completions import CHECKED
 from harness.dataset import parquet_io, parquet_schema
 from harness.dataset.paths import MANIFEST, clips_path, signals_path
 from harness.dataset.suites import Suite
@@ -47,7 +49,6 @@ from harness.schemas import (
 from harness.seeds import generator
 from harness.tasks import TASKS, task_record
 from harness.types import (
-    FAMILIES,
     N_LEVELS,
     N_MATCHED,
     N_SWAPS,
@@ -58,6 +59,7 @@ from harness.types import (
     ModelRef,
     signal_id,
 )
+from tests.helpers.families import FAMILIES, n_atoms
 
 TASK = TASKS["emotion"]
 NAME = "local/synthetic"
@@ -167,7 +169,8 @@ def _suite(root: Path, references: list[ModelRef], truth: Any) -> None:
                 "n_samples": N_SAMPLES,
             }
             same |= {"sample_rate_hz": rate, "n_kept": 3 if minimal else 120, "p_whole": 0.9, "p_signal": 0.8}
-            same |= {"levels": levels if minimal else None, "resolution": n_bins, "margin": 0.5, "seed": 0}
+            same |= {"levels": levels if minimal else None, "margin": 0.5, "seed": 0, "rest_clip": None}
+            same |= {"n_atoms": n_atoms(family, N_SAMPLES, rate), "survival": [1.0] * len(CHECKED)}
             same |= {"guarantee": "one_minimal" if minimal else "prefix_minimal", "degenerate": False}
             same |= {"search": f"{family}()", "n_queries": 64}
             columns |= {name: [value] * n for name, value in same.items()}
@@ -187,7 +190,9 @@ def _suite(root: Path, references: list[ModelRef], truth: Any) -> None:
         for r in references
     )
     hashes = {path: parquet_io.sha256_of(root / path) for path in files}
-    (root / MANIFEST).write_text(to_json(Manifest(PROTOCOL, (task_record(TASK),), records, hashes)))
+    (root / MANIFEST).write_text(
+        to_json(Manifest(PROTOCOL, (task_record(TASK),), records, {TASK.name: FAMILIES[0]}, hashes))
+    )
 
 
 def _entries(work: _Work, which: range) -> None:
@@ -215,7 +220,7 @@ def _entry(work: _Work, candidate: ModelRef, number: int, questions: pa.Table) -
     right += [answers[f][k].ravel() for f in FAMILIES for k in (*KINDS, *_levels(f))]
     families = tuple(_family(work, f, answers[f], heard, candidate) for f in FAMILIES)
     whole_score = WholeClipScore(*(_estimate(heard[:, None], "accuracy") for _ in range(4)))
-    card = Scorecard(whole_score, families, None, True, None)
+    card = Scorecard(whole_score, FAMILIES[0], families, None, True, None)
     buffer = io.BytesIO()
     table = _answered(work, questions, np.concatenate(right))
     pq.write_table(table, buffer, compression="zstd")
@@ -283,6 +288,8 @@ def _questions(work: _Work) -> pa.Table:
     arrays["n_samples"] = pa.array(np.full(total, N_SAMPLES, dtype=np.int32))
     arrays["seconds_seen"] = pa.array(np.full(total, N_SAMPLES / TASK.sample_rate_hz, dtype=np.float32))
     arrays["energy_seen"] = pa.array(np.ones(total, dtype=np.float32))
+    has_signal = arrays["family"].is_valid()
+    arrays["robust"] = pc.if_else(has_signal, pa.scalar(True), pa.scalar(None, pa.bool_()))
     return pa.table(arrays)
 
 
@@ -352,7 +359,7 @@ def _family(work: _Work, family: str, said: dict[str, Any], heard: Any, candidat
         )
         for j, r in enumerate(offered)
     )
-    return FamilyScore(family, means, means, by_class, as_silence, cells)
+    return FamilyScore(family, means, means, means, by_class, as_silence, cells)
 
 
 def _estimate(values: Any, name: str) -> Estimate:

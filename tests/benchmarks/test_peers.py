@@ -5,12 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import spectra
+from harness.domains import fft, parse
+from harness.domains.masks import runs
 from harness.models import classifiers
 from harness.starter.paths import cache
 from tests.benchmarks.baselines import BackwardSelection, QuickXplain
 from tests.benchmarks.rex import peer
 from tests.helpers import rounding
+from tests.helpers.planted_evidence import CUES, N_SAMPLES, RATE_HZ, planted, recovery
 from tests.helpers.tone_models import RATE, clip_of
 from tests.helpers.toy_functions import monotone, removable, solve, toys
 from tests.helpers.toy_models import save_model
@@ -64,7 +66,12 @@ def test_every_package_asked_for_beside_rex_has_one_version():
     assert {line.split("==")[0] for line in peer.ENVIRONMENT[1:]} == set(peer._OURS)
 
 
-@pytest.mark.skipif(not peer.is_made(), reason="python -m tests.benchmarks.rex.peer makes it: 1.7 GB")
+with_rex = pytest.mark.skipif(
+    not peer.is_made(), reason="python -m tests.benchmarks.rex.peer makes it: 1.7 GB"
+)
+
+
+@with_rex
 def test_rex_finds_what_our_own_model_room_finds_sufficient(tmp_path, monkeypatch):
     monkeypatch.setenv("GOODENOUGH_CACHE", str(CACHE))
     model = save_model(tmp_path / "toy", "wav2vec2", ("low", "mid", "high"), sample_rate_hz=RATE)
@@ -73,7 +80,7 @@ def test_rex_finds_what_our_own_model_room_finds_sufficient(tmp_path, monkeypatc
     classifier = classifiers.load(str(model), device="cpu")
     for variant in (outcome.shipped, outcome.index_fixed):
         assert variant.queries == variant.calls > outcome.map_queries
-        kept = spectra.keep(spectra.spectrum(clip.waveform), variant.mask, len(clip.waveform))
+        kept = fft.keep(fft.spectrum(clip.waveform), variant.mask, len(clip.waveform))
         whole, masked = classifier.logits([clip.waveform, kept], RATE)
         top = int(whole.argmax())
         assert classifier.class_names[top] == outcome.said
@@ -82,7 +89,23 @@ def test_rex_finds_what_our_own_model_room_finds_sufficient(tmp_path, monkeypatc
             masked[top] - np.delete(masked, top).max(), abs=rounding.MARGIN
         )
     # The fault: a location is applied as all bins below it.
-    assert spectra.runs(outcome.shipped.mask)[:, 0].tolist() == [0]
+    assert runs(outcome.shipped.mask)[:, 0].tolist() == [0]
     # Batches of one, ten bins more in each.
     extraction = outcome.index_fixed.queries - outcome.map_queries
     assert outcome.index_fixed.mask.sum() == min(10 * extraction, outcome.n_bins)
+
+
+@with_rex
+def test_rex_keeps_the_only_bin_that_is_needed_and_its_own_ten_at_a_time(monkeypatch):
+    monkeypatch.setenv("GOODENOUGH_CACHE", str(CACHE))
+    clip, listener, chosen = planted(parse("bins").atoms(N_SAMPLES, RATE_HZ), *CUES["one"], seed=0)
+    (outcome,) = peer.ask_planted([clip], [listener])
+    assert (outcome.said, outcome.degenerate) == ("there", False)
+    for variant in (outcome.shipped, outcome.index_fixed):
+        kept = fft.keep(fft.spectrum(clip.waveform), variant.mask, N_SAMPLES)
+        there, not_there = listener.logits([kept], RATE_HZ)[0]
+        assert variant.sufficient == (there > not_there)
+        assert variant.margin == pytest.approx(there - not_there, abs=rounding.MARGIN)
+        assert variant.mask[chosen].all()
+    fixed = recovery(outcome.index_fixed.mask, chosen, listener.n_needed, outcome.index_fixed.queries)
+    assert (fixed.precision, fixed.recall) == (0.1, 1)

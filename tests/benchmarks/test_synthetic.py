@@ -32,7 +32,8 @@ def test_a_synthetic_entry_answers_its_suite_and_its_rates_follow_from_its_verdi
         assert suite_check.check_against_suite(folder, suite) == []
         entry = store.read(folder)
         counted = scorecard.summarise(
-            store.verdicts(folder), synthetic.TASK, entry.model, entry.references, entry.label_map
+            *(store.verdicts(folder), synthetic.TASK, entry.model, entry.references, entry.label_map),
+            entry.signals.headline,
         )
         assert _flat(entry.scorecard) == pytest.approx(_flat(counted))
         assert counted.ranked

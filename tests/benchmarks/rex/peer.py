@@ -7,7 +7,8 @@ works under both numpys and gives the same logits, so that both sides put their 
     python -m tests.benchmarks.rex.peer MODEL SIGNALS TASK N      N clips, evenly from a signals folder
 
 Conventions: queries are masked signals put through the model, counted where the model is; seconds are of one
-process with one thread. See `runner` for what is run and what is counted.
+process with one thread. See `runner` for what is run and what is counted, and `planted_runner` for
+classifiers whose evidence was planted.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from harness import spectra
 from harness.dataset.suites import load
+from harness.domains.masks import from_runs
 from harness.starter.paths import cache
 from harness.types import Clip, Mask
+from tests.helpers.planted_evidence import PlantedEvidence
 
 ROOT = Path(__file__).parents[3]
 
@@ -136,14 +138,25 @@ def ask(model: Path, clips: Sequence[Clip]) -> list[Outcome]:
         model: folder of a model.
         clips: all at one rate, of any lengths.
     """
+    return _run("runner", clips, {}, str(model.resolve()))
+
+
+def ask_planted(clips: Sequence[Clip], classifiers: Sequence[PlantedEvidence]) -> list[Outcome]:
+    """Both variants of ReX on clips, each with the classifier that was planted in it."""
+    cues = {f"cues_{i}": each.cues for i, each in enumerate(classifiers)}
+    return _run("planted_runner", clips, {"n_needed": [each.n_needed for each in classifiers], **cues})
+
+
+def _run(module: str, clips: Sequence[Clip], arrays: dict[str, Any], *model: str) -> list[Outcome]:
+    """The outcomes of a module of this folder, run in ReX's environment on clips and what belongs to them."""
     (rate,) = {clip.sample_rate_hz for clip in clips}
     with tempfile.TemporaryDirectory() as folder:
         stored, out = Path(folder) / "clips.npz", Path(folder) / "out.json"
-        waveforms: dict[str, Any] = {f"waveform_{i}": clip.waveform for i, clip in enumerate(clips)}
-        np.savez(stored, clip_ids=[clip.clip_id for clip in clips], sample_rate_hz=rate, **waveforms)
+        arrays = arrays | {f"waveform_{i}": clip.waveform for i, clip in enumerate(clips)}
+        np.savez(stored, clip_ids=[clip.clip_id for clip in clips], sample_rate_hz=rate, **arrays)
         threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
         done = subprocess.run(
-            [environment(), "-m", "tests.benchmarks.rex.runner", stored, model.resolve(), out],
+            [environment(), "-m", f"tests.benchmarks.rex.{module}", stored, *model, out],
             cwd=ROOT,
             env={**os.environ, **threads, "TQDM_DISABLE": "1", "MPLBACKEND": "agg"},
             stderr=subprocess.PIPE,
@@ -175,7 +188,7 @@ def _variant(fields: dict[str, Any], n_bins: int) -> Variant:
         calls=fields["calls"],
         cpu_seconds=fields["cpu_seconds"],
         wall_seconds=fields["wall_seconds"],
-        mask=None if runs is None else spectra.from_runs(np.array(runs, dtype=np.int64), n_bins),
+        mask=None if runs is None else from_runs(np.array(runs, dtype=np.int64), n_bins),
         margin=fields["margin"],
         sufficient=fields["sufficient"],
         with_margin=fields["with_margin"],

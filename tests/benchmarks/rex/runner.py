@@ -9,7 +9,7 @@ whole clip, (1, 1, N) complex128, masked by zeros. Two variants, from one respon
     shipped       location i of the ranking is applied as the bins [0, i), by `set_boolean_mask_value`
     index-fixed   location i is applied as bin i; that one function is replaced, nothing else
 
-Conventions: the masked signal is that of `spectra.keep`, the model that of `harness.models.classifiers`, one
+Conventions: the masked signal is that of `fft.keep`, the model that of `harness.models.classifiers`, one
 thread. A query is one signal put through the model, a call one batch of them; the queries, calls and seconds
 of a variant hold those of the whole clip and of the map, which both need. What is asked to judge the result
 is not counted. Seconds are of the process (`process_time`) and of the wall.
@@ -24,15 +24,16 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from unittest import mock
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rex_xai.explanation import explanation
 from rex_xai.explanation.rex import calculate_responsibility, predict_target
 from rex_xai.input.config import CausalArgs
@@ -41,18 +42,37 @@ from rex_xai.mutants.box import Box
 from rex_xai.responsibility.prediction import Prediction, from_pytorch_tensor
 from threadpoolctl import threadpool_limits
 
-from harness import spectra
-from harness.models.classifiers import Classifier, load
+from harness.domains import fft
+from harness.domains.masks import runs
+from harness.models.classifiers import load
 from harness.seeds import seed_of
-from harness.types import MIN_MARGIN, Mask, Waveform
+from harness.types import MIN_MARGIN, Mask, ModelRef, Waveform
 
 _PACKAGES = ("rex-xai", "numpy", "scipy", "torch", "transformers")
+
+
+class Model(Protocol):
+    """What `outcomes` needs of a model; `classifiers.Classifier` is one."""
+
+    @property
+    def ref(self) -> ModelRef:
+        """Its name, of which the seed is made, and revision."""
+        ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of its logits."""
+        ...
+
+    def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
+        """(n_samples,) waveforms -> (n, n_classes)."""
+        ...
 
 
 class Listener:
     """ReX's prediction function: spectra in, predictions out, everything counted."""
 
-    def __init__(self, classifier: Classifier, n_samples: int, sample_rate_hz: int) -> None:
+    def __init__(self, classifier: Model, n_samples: int, sample_rate_hz: int) -> None:
         self.classifier = classifier
         self.n_samples = n_samples
         self.sample_rate_hz = sample_rate_hz
@@ -67,7 +87,7 @@ class Listener:
         self.queries += len(rows)
         self.calls += 1
         everything = np.ones(rows.shape[-1], dtype=bool)
-        kept = [spectra.keep(row, everything, self.n_samples) for row in rows]
+        kept = [fft.keep(row, everything, self.n_samples) for row in rows]
         logits = self.classifier.logits(kept, self.sample_rate_hz)
         return from_pytorch_tensor(torch.from_numpy(logits), target)  # type: ignore[no-any-return]
 
@@ -81,9 +101,9 @@ class Listener:
         }
 
 
-def outcomes(classifier: Classifier, clip_id: str, waveform: Waveform, rate: int) -> dict[str, Any]:
+def outcomes(classifier: Model, clip_id: str, waveform: Waveform, rate: int) -> dict[str, Any]:
     """Both variants on one clip."""
-    X = spectra.spectrum(waveform)
+    X = fft.spectrum(waveform)
     args = CausalArgs()
     args.seed = seed_of("rex", classifier.ref.repo_id, clip_id) % 2**31
     args.progress_bar = False
@@ -153,17 +173,17 @@ def _index_fixed() -> Iterator[None]:
         yield
 
 
-def _judged(classifier: Classifier, X: Any, mask: Mask | None, n_samples: int, rate: int) -> dict[str, Any]:
+def _judged(classifier: Model, X: Any, mask: Mask | None, n_samples: int, rate: int) -> dict[str, Any]:
     """Whether the mask keeps the class of the whole clip."""
     if mask is None:
         return {"runs": None, "n_kept": None, "margin": None, "sufficient": False, "with_margin": False}
     whole = np.ones(len(X), dtype=bool)
-    heard = spectra.keep(X, np.stack([whole, mask]), n_samples)
+    heard = fft.keep(X, np.stack([whole, mask]), n_samples)
     logits = classifier.logits(list(heard), rate)
     top = int(logits[0].argmax())
     margin = float(logits[1, top]) - float(np.delete(logits[1], top).max())
     return {
-        "runs": spectra.runs(mask).tolist(),
+        "runs": runs(mask).tolist(),
         "n_kept": int(mask.sum()),
         "margin": margin,
         "sufficient": int(logits[1].argmax()) == top,
@@ -175,31 +195,20 @@ def _since(start: dict[str, float], end: dict[str, float]) -> dict[str, float]:
     return {key: end[key] - start[key] for key in start}
 
 
-def main() -> None:
-    """Answer a file of clips."""
-    parser = argparse.ArgumentParser(description="ReX 0.4.1, as shipped and with its index fixed.")
-    for name in ("clips", "model", "out"):
-        parser.add_argument(name, type=Path)
-    args = parser.parse_args()
+def one_thread() -> None:
+    """One thread from here on, and no log."""
     torch.set_num_threads(1)
     threadpool_limits(1)
     logging.disable(logging.WARNING)
-    classifier = load(str(args.model), device="cpu")
+
+
+def write(out: Path, rate: int, clips: Sequence[dict[str, Any]], **of_model: str) -> None:
+    """Write the outcomes of clips, with what they were made by."""
     defaults = vars(CausalArgs())
-    with np.load(args.clips, allow_pickle=False) as stored:
-        rate = int(stored["sample_rate_hz"])
-        waveforms = [stored[f"waveform_{i}"] for i in range(len(stored["clip_ids"]))]
-        # The first pass through a model pays for its workspaces.
-        classifier.logits(waveforms[:1], rate)
-        clips = [
-            outcomes(classifier, str(clip_id), waveform, rate)
-            for clip_id, waveform in zip(stored["clip_ids"], waveforms, strict=True)
-        ]
     record = {
         "versions": {name: version(name) for name in _PACKAGES},
         "threads": torch.get_num_threads(),
-        "model": classifier.ref.repo_id,
-        "revision": classifier.ref.revision,
+        **of_model,
         "sample_rate_hz": rate,
         "settings": {
             key: str(defaults[key])
@@ -218,9 +227,29 @@ def main() -> None:
         },
         "clips": clips,
     }
-    partial = args.out.with_suffix(".partial")
+    partial = out.with_suffix(".partial")
     partial.write_text(json.dumps(record, indent=1))
-    partial.replace(args.out)
+    partial.replace(out)
+
+
+def main() -> None:
+    """Answer a file of clips."""
+    parser = argparse.ArgumentParser(description="ReX 0.4.1, as shipped and with its index fixed.")
+    for name in ("clips", "model", "out"):
+        parser.add_argument(name, type=Path)
+    args = parser.parse_args()
+    one_thread()
+    classifier = load(str(args.model), device="cpu")
+    with np.load(args.clips, allow_pickle=False) as stored:
+        rate = int(stored["sample_rate_hz"])
+        waveforms = [stored[f"waveform_{i}"] for i in range(len(stored["clip_ids"]))]
+        # The first pass through a model pays for its workspaces.
+        classifier.logits(waveforms[:1], rate)
+        clips = [
+            outcomes(classifier, str(clip_id), waveform, rate)
+            for clip_id, waveform in zip(stored["clip_ids"], waveforms, strict=True)
+        ]
+    write(args.out, rate, clips, model=classifier.ref.repo_id, revision=classifier.ref.revision)
 
 
 if __name__ == "__main__":
