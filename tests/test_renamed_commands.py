@@ -1,4 +1,4 @@
-"""Verbs and options under their old names: they work for one version, with a line about each on stderr."""
+"""Verbs and options under old names work for one version, with a line; those that are gone get a line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.cli import RENAMED
+from harness.cli import RENAMED, RETIRED
 from harness.entries import store
 from harness.starter import paths
 
@@ -74,6 +74,44 @@ def test_only_old_names_are_changed(
     assert [line.split(" is now ")[0] for line in notices if " is now " in line] == names
     assert last.startswith("goodenough: ")
     assert "--until-width" not in last
+
+
+@pytest.mark.parametrize("words", [["--bands", "24"], ["--bands=24"], ["--bands", "all"], ["--bands"]])
+def test_an_option_that_is_gone_is_refused_with_what_does_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for others in (["m", "--task", "emotion", "--corpus", "c"], ["--recipe", "emotion"]):
+        assert cli.run(["extract", *others, *words]) == 2
+        assert capsys.readouterr() == (
+            "",
+            "goodenough: no option --bands; the resolution is part of the search: --search"
+            " responsibility@bands64\n",
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["extract", "--", "--bands"], "Missing option '--task'"),
+        (["evaluate", "m", "--bands", "24"], "No such option '--bands'"),
+    ],
+)
+def test_a_word_that_is_not_that_option_is_left_alone(
+    capsys: pytest.CaptureFixture[str], words: list[str], line: str
+) -> None:
+    assert cli.run(words) == 2
+    assert line in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("retired", RETIRED)
+def test_an_option_that_is_gone_is_no_option_and_in_no_help(
+    capsys: pytest.CaptureFixture[str], retired: str
+) -> None:
+    verb, option = retired.split()
+    assert cli.run([verb, "--help"]) == 0
+    assert not re.search(rf"(?<!\S){option}(?!\S)", capsys.readouterr().out)
 
 
 def test_the_help_shows_no_old_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from leaderboard.board import ranking
 from leaderboard.reports import entry_report as report
 from leaderboard.site import builder
 from tests.helpers import board_world as making
+from tests.helpers.families import MINIMAL
 
 
 @dataclass
@@ -196,7 +197,7 @@ def test_a_cell_of_the_heat_map_leads_to_the_pair_and_from_there_to_its_sounds(
     assert page.locator(".readout").inner_text() == told
     page.get_by_role("button", name="Lift", exact=True).last.click()
     assert "judged by echo: lift +" in (cell.get_attribute("aria-label") or "")
-    page.get_by_role("button", name="minimal", exact=True).last.click()
+    page.get_by_role("button", name=MINIMAL, exact=True).last.click()
     page.locator(".grid tbody td a").first.focus()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight"):
         page.keyboard.press(key)

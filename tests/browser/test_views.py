@@ -15,6 +15,7 @@ from leaderboard.board.types import Board
 from leaderboard.site import builder
 from tests.helpers import board_world as making
 from tests.helpers import page_visits
+from tests.helpers.families import HEADLINE, MINIMAL
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_a_link_shows_the_view_again_and_says_only_what_is_not_as_it_was(
         page.get_by_role("searchbox").fill("lab")
         page.locator("#board-tone th.transfer button").click()
         page.get_by_label("Show").first.select_option("references")
-        page.locator(".ranking .switch button", has_text="minimal").first.click()
+        page.locator(".ranking .switch button", has_text=MINIMAL).first.click()
         page.get_by_text("Columns", exact=True).first.click()
         page.get_by_label("Accuracy").first.uncheck()
         page.locator(".matrix .switch button", has_text="Lift").click()
@@ -54,7 +55,7 @@ def test_a_link_shows_the_view_again_and_says_only_what_is_not_as_it_was(
             "q": ["lab"],
             "show": ["reference"],
             "sort": ["-transfer"],
-            "family": ["minimal"],
+            "family": [MINIMAL],
             "measure": ["lift"],
         }
         address = page.url
@@ -76,13 +77,13 @@ def test_the_rates_of_the_other_family_are_those_of_the_entries(
     browser: Browser, board: tuple[Board, Path]
 ) -> None:
     with page_visits.opened(browser) as visit:
-        page = visit.open(board[1] / "tasks" / "tone.html", "?family=minimal")
+        page = visit.open(board[1] / "tasks" / "tone.html", f"?family={MINIMAL}")
         rows = board[0].current[0].rows
         shown = page.locator("#board-tone td.transfer").all_inner_texts()
         for row, text in zip(rows, shown, strict=False):
-            (score,) = (f for f in row.entry.scorecard.families if f.family == "minimal")
+            (score,) = (f for f in row.entry.scorecard.families if f.family == MINIMAL)
             assert float(text) == pytest.approx(100 * score.rates.transfer.value, abs=0.051)
-        assert "places of family responsibility" in page.get_by_role("status").first.inner_text()
+        assert f"places of family {HEADLINE}" in page.get_by_role("status").first.inner_text()
 
 
 @pytest.mark.parametrize(
@@ -300,19 +301,19 @@ def test_a_sheet_of_another_family_says_so(
     browser: Browser, board: tuple[Board, Path], tmp_path: Path
 ) -> None:
     with page_visits.opened(browser, accept_downloads=True) as visit:
-        page = visit.open(board[1] / "tasks" / "tone.html", "?family=minimal&columns=transfer")
+        page = visit.open(board[1] / "tasks" / "tone.html", f"?family={MINIMAL}&columns=transfer")
         with page.expect_download() as fetched:
             page.get_by_role("button", name="CSV of this view").click()
         assert fetched.value.suggested_filename == "board-tone-minimal.csv"
         fetched.value.save_as(tmp_path / "view.csv")
     with (tmp_path / "view.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
-    assert {line["family"] for line in lines} == {"minimal"}
+    assert {line["family"] for line in lines} == {MINIMAL}
     rows = {row.name: row for row in board[0].current[0].rows}
     ranked = [line for line in lines if line["rank"]]
     assert [line["rank"] for line in ranked] == [str(rows[line["model"]].rank) for line in ranked]
     for line in ranked:
-        (score,) = (f for f in rows[line["model"]].entry.scorecard.families if f.family == "minimal")
+        (score,) = (f for f in rows[line["model"]].entry.scorecard.families if f.family == MINIMAL)
         assert float(line["transfer"]) == pytest.approx(score.rates.transfer.value, abs=6e-4)
 
 

@@ -13,10 +13,10 @@ import pytest
 
 import goodenough
 import harness
-from harness import schemas, types
+from harness import completions, families, schemas, types
 from harness.cli import VERBS
 from harness.dataset import parquet_schema
-from harness.extract import SEARCHES
+from harness.extract import DEFAULT, SEARCHES
 from harness.metrics.panels import METRICS
 from harness.tasks import TASKS
 from tests.helpers.repository import ROOT
@@ -53,15 +53,31 @@ def test_the_verdict_schema_is_frozen():
         *("task", "reference", "family", "draw", "level", "clip_id", "signal_id"),
         *("stimulus", "replicate", "other_clip", "n_samples"),
         *("truth", "expected", "predicted_raw", "predicted", "p_expected", "p"),
-        *("seconds_seen", "energy_seen"),
+        *("seconds_seen", "energy_seen", "robust"),
     ]
     assert parquet_schema.VERDICTS.field("p").type == pa.list_(pa.float32())
     assert set(parquet_schema.VERDICTS.names) == {f.name for f in dataclasses.fields(types.Verdict)}
 
 
+def test_the_schemas_of_signals_and_sets_are_frozen():
+    assert parquet_schema.SIGNALS.names == [
+        *("signal_id", "clip_id", "family", "draw", "reference", "truth", "expected", "p_clip", "audio"),
+        *("n_samples", "sample_rate_hz", "mask", "n_kept", "levels", "guarantee", "n_atoms"),
+        *("p_whole", "p_signal", "margin", "degenerate", "search", "n_queries", "seed", "sha256"),
+        *("survival", "rest_clip"),
+    ]
+    assert parquet_schema.SIGNALS.field("survival").type == pa.list_(pa.float32())
+    assert parquet_schema.SETS.names == [
+        *("set_id", "clip_id", "family", "kind", "ordinal", "reference", "truth", "expected"),
+        *("n_samples", "sample_rate_hz", "mask", "n_kept", "guarantee", "n_atoms"),
+        *("p_whole", "p_alone", "p_without", "margin_alone", "margin_without"),
+        *("search", "n_queries", "seed"),
+    ]
+
+
 def test_names_that_others_rely_on_change_only_with_the_protocol():
     assert types.PROTOCOL == 2
-    assert types.FAMILIES == ("responsibility", "minimal")
+    assert families.KINDS == ("responsibility", "minimal")
     assert list(types.STIMULI) == [
         *("whole", "signal", "swap", "matched", "largest", "silence", "complement"),
     ]
@@ -70,10 +86,20 @@ def test_names_that_others_rely_on_change_only_with_the_protocol():
         *("largest", "beyond_largest", "silence", "agreement"),
     ]
     assert list(METRICS) == [f.name for f in dataclasses.fields(schemas.Rates)]
-    assert (types.N_SWAPS, types.N_MATCHED, types.DEFAULT_BANDS) == (3, 4, 128)
+    assert (types.N_SWAPS, types.N_MATCHED, types.N_COMPLETIONS) == (3, 4, 8)
+    assert [str(each) for each in completions.CHECKED] == ["zero", "noise:-60", "noise:-40", "swap"]
     assert list(SEARCHES) == ["responsibility", "minimal", "gradient"]
-    assert SEARCHES["responsibility"].n_bands == types.DEFAULT_BANDS
-    assert SEARCHES["minimal"].n_bands is SEARCHES["gradient"].n_bands is None
+    assert {name: search.kind for name, search in SEARCHES.items()} == families.SEARCH_KINDS
+    assert {name: search.resolution for name, search in SEARCHES.items()} == families.DEFAULT_RESOLUTIONS
+    assert families.DEFAULT_RESOLUTIONS == {
+        "responsibility": "bands32",
+        "minimal": "bins",
+        "gradient": "bins",
+    }
+    assert [families.family_of_search(name) for name in DEFAULT] == [
+        "responsibility@bands32",
+        "minimal@bins",
+    ]
     assert list(TASKS) == ["music-genre", "emotion", "deepfake"]
 
 

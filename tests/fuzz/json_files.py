@@ -23,9 +23,10 @@ from harness.manifest import CorpusRef, Manifest, ReferenceRecord, SetCounts, Ta
 from harness.model_facts import ModelFacts
 from harness.schemas import BatchProof, Entry, ReferenceCounts, RunSettings, from_json, to_json
 from harness.tasks import TASKS
-from harness.types import FAMILIES, PROTOCOL, DatasetRef, Estimate, ModelRef
+from harness.types import PROTOCOL, DatasetRef, Estimate, ModelRef
 from tests.fuzz import mutate
 from tests.fuzz.target import Refused, Target
+from tests.helpers.families import FAMILIES, HEADLINE, MINIMAL
 from tests.helpers.repository import DATA
 
 OLD = DATA / "protocol1"
@@ -192,7 +193,7 @@ def _held_back(folder: Path) -> Any:
         entry=entry.path,
         entry_sha256=parquet_io.sha256_of(path / store.ENTRY),
         verdicts_sha256=entry.verdicts_sha256,
-        signals=DatasetRef("org/private", HEX[40], entry.task, "test", HEX[64]),
+        signals=DatasetRef("org/private", HEX[40], entry.task, "test", HEX[64], HEADLINE),
         references=tuple(sorted(cell.reference.repo_id for cell in cells)),
         n_clips=64,
         n_held_back_clips=64,
@@ -249,13 +250,18 @@ def _manifests() -> list[bytes]:
         facts=ModelFacts("Toy", 10, 16_000, None, None),
         label_map=LABELS,
         corpus=CorpusRef("local/toys", HEX[64], None, 7, 0, 0, 0, 0),
-        searches=("minimal()",),
-        counts=(ReferenceCounts(model, "minimal", 7, 0, "other"),),
+        searches=("minimal() with noise:-40", "minimal()"),
+        counts=(
+            ReferenceCounts(model, "minimal@blocks10ms+noise:-40", 7, 0, "other"),
+            ReferenceCounts(model, MINIMAL, 7, 0, "other"),
+        ),
         skipped=(),
         run=RunSettings("0", {"python": "3"}, "toy", "cpu", "float32", 1, "toy", 0.0, "2026-01-01T00:00:00Z"),
-        sets=(SetCounts("minimal", "disjoint", 3, "minimal()", 4),),
+        sets=(SetCounts(MINIMAL, "disjoint", 3, "minimal()", 4),),
     )
-    manifest = Manifest(PROTOCOL, (task,), (reference,), {"deepfake/toys__a.parquet": HEX[64]})
+    manifest = Manifest(
+        PROTOCOL, (task,), (reference,), {TASK.name: MINIMAL}, {"deepfake/toys__a.parquet": HEX[64]}
+    )
     return [to_json(manifest).encode()]
 
 
@@ -264,6 +270,7 @@ def _suite(path: Path) -> Any:
     for task in suite.tasks:
         suite.references(task.name)
         suite.counts(task.name)
+        suite.families(task.name)
     return suite
 
 

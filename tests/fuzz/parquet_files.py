@@ -16,12 +16,17 @@ import pyarrow.parquet as pq
 from harness.dataset import parquet_io, parquet_schema
 from harness.entries import validate_verdicts as rows
 from harness.errors import BadInput
+from harness.families import n_coefficients
 from harness.tasks import TASKS
 from harness.types import CausalSet, SufficientSignal
 from tests.fuzz.parquet import mutate
 from tests.fuzz.target import Target
 from tests.helpers.entries import make_entry
+from tests.helpers.families import MINIMAL, SURVIVAL
 from tests.helpers.small_suite import clip_of
+
+KINDS = (MINIMAL, "minimal@blocks10ms", "responsibility@tiles8x16+noise:-40", "minimal@bands64+swap")
+"""Families of the signals and sets, in turn."""
 
 
 @cache
@@ -59,21 +64,26 @@ def _read_verdicts(path: Path) -> list[dict[str, Any]]:
     return plain
 
 
+def _mask(family: str, n_samples: int, i: int) -> Any:
+    return np.random.default_rng(i).random(n_coefficients(family, n_samples, 16_000)) < 0.3
+
+
 def _signal(i: int) -> tuple[SufficientSignal, Any]:
-    clip = clip_of(i)
-    mask = np.random.default_rng(i).random(len(clip.waveform) // 2 + 1) < 0.3
+    clip, family = clip_of(i), KINDS[i % len(KINDS)]
+    mask, rest_clip = _mask(family, len(clip.waveform), i), "c0" if family.endswith("swap") else None
     signal = SufficientSignal(
-        f"s{i}", clip.clip_id, "minimal", 1, "toys/a", clip.label, "spoof", (0.5, 0.5), len(clip.waveform),
-        16_000, mask, "one_minimal", 7, 0.9, 0.8, 0.1, False, "search", 12, i, "0" * 64, None,
+        f"s{i}", clip.clip_id, family, 1, "toys/a", clip.label, "spoof", (0.5, 0.5), len(clip.waveform),
+        16_000, mask, "one_minimal", 7, 0.9, 0.8, 0.1, False, "search", 12, i, "0" * 64,
+        SURVIVAL if i else None, rest_clip,
     )  # fmt: skip
     return signal, clip.waveform
 
 
 def _set(i: int) -> CausalSet:
-    mask = np.random.default_rng(i).random(201) < 0.3
+    family = KINDS[i % len(KINDS)]
     return CausalSet(
-        f"set{i}", "c0", "minimal", "necessary", 1, "toys/a", None, "spoof", 400, 16_000, mask, "one_minimal",
-        7, 0.9, 0.8, 0.1, 0.2, 0.3, "search", 12, i,
+        f"set{i}", "c0", family, "necessary", 1, "toys/a", None, "spoof", 400, 16_000, _mask(family, 400, i),
+        "one_minimal", 7, 0.9, 0.8, 0.1, 0.2, 0.3, "search", 12, i,
     )  # fmt: skip
 
 

@@ -15,16 +15,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness import spectra
 from harness.dataset.clip_cache import spectrum_of
 from harness.dataset.suites import Suite
+from harness.domains import fft
 from harness.evaluation import stimuli
 from harness.evaluation.units import units_of
 from harness.metrics.estimates import clustered, mean_of_references, paired_difference
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import lift_by_clip, resampling_weights
 from harness.schemas import Entry
-from harness.types import FAMILIES, Estimate, FloatArray, ModelRef, Waveform
+from harness.types import Estimate, FloatArray, ModelRef, Waveform
+from tests.helpers.families import FAMILIES
 
 FEATURES = ("centroid", "energy", "n_bins", "flatness")
 """What a gate can look at: spectral centroid in Hz; energy; occupied bins; spectral flatness over these."""
@@ -100,7 +101,7 @@ def sounds_of(
 
 def _features(stimulus: stimuli.Stimulus, sample_rate_hz: int) -> tuple[float, float, int, float]:
     n = len(stimulus.clip.waveform)
-    power = spectra.bin_energy(spectrum_of(stimulus.clip), n) * stimulus.mask * stimulus.gain**2
+    power = fft.bin_energy(spectrum_of(stimulus.clip), n) * stimulus.mask * stimulus.gain**2
     total = float(power.sum())
     if total == 0:
         return 0.0, 0.0, 0, 0.0

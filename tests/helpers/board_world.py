@@ -13,10 +13,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from harness import audio, seeds, spectra
+from harness import audio, seeds
 from harness.dataset import parquet_io, parquet_schema
 from harness.dataset.paths import MANIFEST, VERDICTS, clips_path, signals_path
 from harness.dataset.suites import Suite
+from harness.domains import fft
 from harness.entries import store
 from harness.evaluation.units import units_of
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord
@@ -26,7 +27,6 @@ from harness.model_facts import ModelFacts
 from harness.schemas import BatchProof, Entry, ReferenceCounts, RunSettings, to_json
 from harness.tasks import Task, task_record
 from harness.types import (
-    FAMILIES,
     N_LEVELS,
     N_MATCHED,
     OTHER,
@@ -43,6 +43,7 @@ from harness.types import (
     signal_id,
 )
 from leaderboard.board.types import Board
+from tests.helpers.families import FAMILIES, HEADLINE, MINIMAL, SURVIVAL, n_atoms
 
 LABELS = ("low", "middle", "high")
 TASK = Task("tone", LABELS, MappingProxyType(dict.fromkeys(LABELS, ())), 8000, 5.0, "Invented tones.")
@@ -104,15 +105,15 @@ def signals(reference: ModelRef) -> list[SufficientSignal]:
     """Both families; the first clip's are degenerate."""
     made = []
     for n, clip in enumerate(clips()):
-        energy = spectra.bin_energy(spectra.spectrum(clip.waveform), N_SAMPLES)
+        energy = fft.bin_energy(fft.spectrum(clip.waveform), N_SAMPLES)
         for family in FAMILIES:
             name = signal_id(clip.clip_id, reference.slug, family, 0, 1)
             rng = seeds.generator("mask", name)
-            k = 3 if family == "minimal" else 120
+            k = 3 if family == MINIMAL else 120
             mask = np.zeros(len(energy), dtype=bool)
             mask[np.argsort(-energy * rng.uniform(0.2, 1, len(energy)))[:k]] = True
-            levels = _levels(mask, energy) if family == "minimal" and n else None
-            wave = spectra.keep(spectra.spectrum(clip.waveform), mask, N_SAMPLES)
+            levels = _levels(mask, energy) if family == MINIMAL and n else None
+            wave = fft.keep(fft.spectrum(clip.waveform), mask, N_SAMPLES)
             made.append(
                 SufficientSignal(
                     signal_id=name,
@@ -126,8 +127,8 @@ def signals(reference: ModelRef) -> list[SufficientSignal]:
                     n_samples=N_SAMPLES,
                     sample_rate_hz=clip.sample_rate_hz,
                     mask=mask,
-                    guarantee="one_minimal" if family == "minimal" else "prefix_minimal",
-                    resolution=len(mask),
+                    guarantee="one_minimal" if family == MINIMAL else "prefix_minimal",
+                    n_atoms=n_atoms(family, N_SAMPLES, clip.sample_rate_hz),
                     p_whole=0.9,
                     p_signal=0.8,
                     margin=0.5,
@@ -136,6 +137,7 @@ def signals(reference: ModelRef) -> list[SufficientSignal]:
                     n_queries=64,
                     seed=n,
                     sha256=audio.sha256(wave),
+                    survival=None if n == 0 else SURVIVAL,
                     levels=levels,
                 )
             )
@@ -158,9 +160,9 @@ def make_suite(root: Path) -> Suite:
     parquet_io.write_rows(root / files[0], map(parquet_schema.clip_row, of), parquet_schema.CLIPS)
     for repo_id in REFERENCES:
         reference = model(repo_id)
-        waves = {c.clip_id: spectra.spectrum(c.waveform) for c in of}
+        waves = {c.clip_id: fft.spectrum(c.waveform) for c in of}
         rows = (
-            parquet_schema.signal_row(s, spectra.keep(waves[s.clip_id], s.mask, N_SAMPLES))
+            parquet_schema.signal_row(s, fft.keep(waves[s.clip_id], s.mask, N_SAMPLES))
             for s in signals(reference)
         )
         files.append(signals_path(TASK.name, reference.slug))
@@ -172,7 +174,7 @@ def make_suite(root: Path) -> Suite:
             ReferenceRecord(TASK.name, reference, FACTS, label_map(), corpus, searches, counts, (), RUN)
         )
     hashes = {path: parquet_io.sha256_of(root / path) for path in files}
-    manifest = Manifest(PROTOCOL, (task_record(TASK),), tuple(records), hashes)
+    manifest = Manifest(PROTOCOL, (task_record(TASK),), tuple(records), {TASK.name: HEADLINE}, hashes)
     (root / MANIFEST).write_text(to_json(manifest))
     return Suite(root, "local/tones")
 
@@ -188,7 +190,7 @@ def verdicts(suite: Suite, candidate: ModelRef, manner: Manner, known: LabelMap)
         if said not in known.covered:
             said = OTHER
         place = {"reference": None, "family": None, "level": None, "clip_id": None, "p_expected": None}
-        place |= {"draw": None, "replicate": None, "other_clip": None}
+        place |= {"draw": None, "replicate": None, "other_clip": None, "robust": None}
         place |= {"signal_id": None, "stimulus": names[0], "truth": truth, "expected": None, **where}
         if place["expected"] is not None:
             place["p_expected"] = float(said == truth)
@@ -206,7 +208,7 @@ def verdicts(suite: Suite, candidate: ModelRef, manner: Manner, known: LabelMap)
     for clip in clips():
         rows.append(answer(clip.label or "", manner.whole, "whole", clip.clip_id, clip_id=clip.clip_id))
     rows.append(replace(answer(LABELS[0], 1.0, "silence"), truth=None))
-    others = {unit.signal_id: unit.others for unit in units_of(suite, TASK)}
+    units = {unit.signal_id: unit for unit in units_of(suite, TASK)}
     for reference in suite.references(TASK.name):
         own = reference.model == candidate
         for signal in signals(reference.model):
@@ -216,7 +218,7 @@ def verdicts(suite: Suite, candidate: ModelRef, manner: Manner, known: LabelMap)
             asked: list[tuple[str, float, dict[str, str | int | None]]] = [
                 ("signal", 1.0 if own else manner.signal, {"level": level_zero})
             ]
-            for k, other in enumerate(others[signal.signal_id]):
+            for k, other in enumerate(units[signal.signal_id].others):
                 asked.append(("swap", manner.control, {"replicate": k, "other_clip": other}))
             asked += [("matched", manner.control, {"replicate": k}) for k in range(N_MATCHED)]
             asked.append(("largest", (manner.signal + manner.control) / 2, {}))
@@ -237,6 +239,7 @@ def verdicts(suite: Suite, candidate: ModelRef, manner: Manner, known: LabelMap)
                         clip_id=signal.clip_id,
                         signal_id=signal.signal_id,
                         expected=signal.expected,
+                        robust=units[signal.signal_id].robust,
                         **which,
                     )
                 )
@@ -266,7 +269,7 @@ def add_entry(
         signals=signals_ref or suite.ref(TASK.name),
         references=counts,
         label_map=known,
-        scorecard=scorecard.summarise(frame, TASK, candidate, counts, known, copies(likeness)),
+        scorecard=scorecard.summarise(frame, TASK, candidate, counts, known, HEADLINE, copies(likeness)),
         run=replace(RUN, created=created),
         proof=BatchProof(8, 16, 1e-6, 0),
         likeness=likeness,
@@ -295,7 +298,7 @@ def make_world(root: Path) -> tuple[Suite, Path]:
     add_entry(submissions, suite, "acme/wav2vec2-large-xlsr-53-tone-recognition", Manner(0.55, 0.5, 0.8))
     add_entry(submissions, suite, "someone/constant", Manner(0.3, 0.3, 0.33))
     add_entry(submissions, suite, "someone/half-deaf", Manner(0.9, 0.1), ("low", "noise"))
-    stale = DatasetRef("local/tones", "d" * 64, TASK.name, "test", "d" * 64)
+    stale = DatasetRef("local/tones", "d" * 64, TASK.name, "test", "d" * 64, HEADLINE)
     add_entry(
         submissions, suite, "acme/echo", Manner(0.7, 0.2), created="2026-01-01T00:00:00Z", signals_ref=stale
     )

@@ -19,7 +19,8 @@ from scipy.stats import binom
 from harness.entries import store
 from harness.schemas import Entry
 from harness.submit import verdict_sample
-from harness.types import FAMILIES, FloatArray
+from harness.types import FloatArray
+from tests.helpers.families import FAMILIES
 from tests.helpers.repository import ROOT
 
 KS = (32, 64, 128, 256, 512)

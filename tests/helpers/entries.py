@@ -26,7 +26,6 @@ from harness.schemas import BatchProof, Entry, NearCopy, ReferenceCounts, RunSet
 from harness.seeds import generator
 from harness.tasks import TASKS, Task
 from harness.types import (
-    FAMILIES,
     N_MATCHED,
     OTHER,
     PROTOCOL,
@@ -36,6 +35,7 @@ from harness.types import (
     Verdict,
     signal_id,
 )
+from tests.helpers.families import FAMILIES, HEADLINE, MINIMAL
 
 CONTROLS = ("swap", "matched", "largest", "complement")
 """Stimuli made for each signal."""
@@ -118,6 +118,7 @@ def make_entry(
         p = {label: 0.3 / len(known) if label in known else 0.0 for label in of_task.labels}
         if predicted != OTHER:
             p[predicted] = 0.7
+        name = None if reference is None else name_of(clip_id, reference, family, draw)
         return Verdict(
             task=of_task.name,
             reference=reference,
@@ -125,7 +126,7 @@ def make_entry(
             draw=draw,
             level=level,
             clip_id=clip_id,
-            signal_id=None if reference is None else name_of(clip_id, reference, family, draw),
+            signal_id=name,
             stimulus=stimulus,
             replicate=replicate,
             other_clip=other_clip,
@@ -138,6 +139,7 @@ def make_entry(
             p=tuple(p.values()),
             seconds_seen=float(seconds),
             energy_seen=1.0,
+            robust=None if name is None else bool(generator("robust", name).random() < 0.75),
         )
 
     def name_of(clip_id: str | None, reference: str, family: str | None, draw: int | None) -> str:
@@ -180,7 +182,7 @@ def make_entry(
                     asked = {"reference": reference, "family": family, "draw": draw}
                     asked |= {"clip_id": clip_id, "truth": truth, "expected": expected}
                     of_signal, further = [], []
-                    for level in levels if family == "minimal" else (None,):
+                    for level in levels if family == MINIMAL else (None,):
                         answer = given(of_levels if level else rng, expected, acceptance)
                         if reference == repo_id and not level:
                             answer = expected
@@ -203,7 +205,6 @@ def make_entry(
             n_clips * n_draws,
             n_degenerate * n_draws,
             of_task.labels[i // 2 % 2],
-            bands=128 if family == FAMILIES[0] else None,
             n_draws=n_draws,
         )
         for i, reference in enumerate(references)
@@ -230,11 +231,11 @@ def make_entry(
         task=of_task.name,
         model=model_ref(repo_id),
         facts=ModelFacts("ToyForAudioClassification", 1234, rate, None, "apache-2.0"),
-        signals=DatasetRef("toys/signals", content[:40], of_task.name, "test", content),
+        signals=DatasetRef("toys/signals", content[:40], of_task.name, "test", content, HEADLINE),
         references=counts,
         label_map=label_map,
         scorecard=summarise(
-            frame(verdicts), of_task, model_ref(repo_id), counts, label_map, copies(likeness)
+            frame(verdicts), of_task, model_ref(repo_id), counts, label_map, HEADLINE, copies(likeness)
         ),
         run=RunSettings(
             goodenough="0.1.0",

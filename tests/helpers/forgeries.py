@@ -19,6 +19,7 @@ from harness.schemas import Entry
 from harness.starter.paths import open_suite
 from harness.tasks import TASKS
 from harness.types import LabelMap
+from tests.helpers.families import HEADLINE
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -31,7 +32,9 @@ def forged(folder: Path, root: Path, change: Change, label_map: LabelMap | None 
     label_map = label_map or entry.label_map
     task = TASKS[entry.task]
     likeness = likeness_of(rows, task, label_map, open_suite(None))
-    card = summarise(rows, task, entry.model, entry.references, label_map, copies(likeness))
+    card = summarise(
+        rows, task, entry.model, entry.references, label_map, entry.signals.headline, copies(likeness)
+    )
     changed = dataclasses.replace(entry, scorecard=card, label_map=label_map, likeness=likeness)
     place = store.write(root, changed, _table(rows))
     assert validate_entry(place, tuple(TASKS.values()), strict_files=True) == []
@@ -54,7 +57,7 @@ def accept(rows: pd.DataFrame, i: int, label_map: LabelMap, labels: tuple[str, .
 def one_verdict(folder: Path, root: Path) -> tuple[Path, str]:
     """One rejected signal of the headline family is said to be accepted; also returns its id."""
     entry, rows = store.read(folder), store.verdicts(folder)
-    of_family = (rows["stimulus"] == "signal") & (rows["family"] == "responsibility")
+    of_family = (rows["stimulus"] == "signal") & (rows["family"] == HEADLINE)
     rejected = np.flatnonzero(of_family & (rows["predicted"] != rows["expected"]))
     i = int(rejected[0])
     labels = TASKS[entry.task].labels

@@ -26,6 +26,7 @@ from harness.submit import field_checks, replay
 from harness.tasks import TASKS
 from harness.types import LabelMap, ModelRef, Verdict
 from tests.helpers.entries import frame, made_verification
+from tests.helpers.families import HEADLINE, MINIMAL
 from tests.helpers.small_suite import LABELS, TASK, Loud, entry_on, small_suite
 
 VALIDATE = "validate"
@@ -157,7 +158,8 @@ def both(*changes: Callable[[Entry, list[Verdict]], Of]) -> Callable[[Entry, lis
 def counted(entry: Entry, verdicts: Sequence[Verdict]) -> Entry:
     """The entry with the scorecard that its verdicts give."""
     rows = frame(verdicts)
-    card = summarise(rows, TASK, entry.model, entry.references, entry.label_map, copies(entry.likeness))
+    known, headline = copies(entry.likeness), entry.signals.headline
+    card = summarise(rows, TASK, entry.model, entry.references, entry.label_map, headline, known)
     return dataclasses.replace(entry, scorecard=card)
 
 
@@ -228,7 +230,7 @@ def raising(stimulus: str, n: int | None) -> Callable[[list[Verdict]], list[Verd
             i
             for i, v in enumerate(verdicts)
             if v.stimulus == stimulus
-            and v.family == "responsibility"
+            and v.family == HEADLINE
             and (v.predicted != v.expected) == wrong
             and v.predicted != "other"
         ][:n]
@@ -248,7 +250,7 @@ def more(changed: Callable[[Verdict], Verdict], **fields: Any) -> Callable[[list
 
 def fewer_signals(entry: Entry, verdicts: list[Verdict]) -> Of:
     """One signal that it rejects is left out, and the counts say so."""
-    first = next(v for v in verdicts if v.stimulus == "signal" and v.family == "responsibility")
+    first = next(v for v in verdicts if v.stimulus == "signal" and v.family == HEADLINE)
     counts = tuple(
         dataclasses.replace(r, n_signals=r.n_signals - 1)
         if (r.model.repo_id, r.family) == (first.reference, first.family)
@@ -332,7 +334,7 @@ def batches_of(n: int) -> Callable[[Entry, list[Verdict]], Of]:
 
 
 CARD_OF_LIFT = "scorecard.families.0.rates"
-SIGNAL = {"stimulus": "signal", "family": "responsibility"}
+SIGNAL = {"stimulus": "signal", "family": HEADLINE}
 
 ENTRIES: tuple[Forgery, ...] = (
     *(
@@ -357,6 +359,9 @@ ENTRIES: tuple[Forgery, ...] = (
             ("signals.config", "another task", "emotion"),
             ("signals.revision", "not that of its content", "0" * 64),
             ("references.0.family", "one that is not there", "largest"),
+            ("references.0.family", "another resolution", "responsibility@bands64"),
+            ("signals.headline", "the other family", MINIMAL),
+            ("scorecard.headline_family", "the other family", MINIMAL),
             ("references.0.n_degenerate", "more than signals", 10**6),
             ("references.0.seed", "another seed", 7),
             ("references.0.silence_class", "no label", "loud"),
@@ -417,7 +422,7 @@ ENTRIES: tuple[Forgery, ...] = (
             ("a signal twice", lambda vs: [*vs, next(v for v in vs if where(**SIGNAL)(v))]),
             (
                 "no control of the largest bins",
-                without(stimulus="largest", signal_id="c1:toys__a:responsibility:0.1"),
+                without(stimulus="largest", signal_id=f"c1:toys__a:{HEADLINE}:0.1"),
             ),
             ("a swap control left out of the middle", without(stimulus="swap", replicate=1)),
             ("a swap control of another class", each(put(other_clip="c3"), stimulus="swap", clip_id="c1")),
@@ -460,14 +465,15 @@ ENTRIES: tuple[Forgery, ...] = (
         "a level left out with its kind",
         LOOKED_UP,
         rows(
-            lambda vs: [v for v in vs if not (v.signal_id == "c1:toys__a:minimal:0.1" and (v.level or 0) > 0)]
+            lambda vs: [
+                v for v in vs if not (v.signal_id == f"c1:toys__a:{MINIMAL}:0.1" and (v.level or 0) > 0)
+            ]
         ),
     ),
     *(
         Forgery(f"{path}: {words}", LOOKED_UP, stated(path, value))
         for path, words, value in (
             ("likeness.0.correlation", "another correlation", 0.123),
-            ("references.0.bands", "another resolution", 7),
             ("run.n_asked", "more than the suite has", 10**6),
         )
     ),
@@ -554,7 +560,7 @@ ENTRIES: tuple[Forgery, ...] = (
     Forgery(
         "an answer at a further level",
         ASKED,
-        rows(each(flipped, stimulus="signal", family="minimal", level=3)),
+        rows(each(flipped, stimulus="signal", family=MINIMAL, level=3)),
     ),
     Forgery("an answer to the complement", ASKED, rows(each(flipped, stimulus="complement"))),
     Forgery("an answer to the largest bins", ASKED, rows(each(flipped, stimulus="largest"))),

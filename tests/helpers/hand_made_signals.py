@@ -2,21 +2,15 @@
 
 import numpy as np
 
-from harness import audio, spectra
+from harness import audio
 from harness.dataset import parquet_schema, writer
+from harness.domains import fft
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
 from harness.schemas import ReferenceCounts, RunSettings
 from harness.tasks import TASKS
-from harness.types import (
-    FAMILIES,
-    Clip,
-    LabelMap,
-    ModelRef,
-    Skipped,
-    SufficientSignal,
-    signal_id,
-)
+from harness.types import Clip, LabelMap, ModelRef, Skipped, SufficientSignal, signal_id
+from tests.helpers.families import FAMILIES, MINIMAL, SURVIVAL, n_atoms
 
 TASK = TASKS["deepfake"]
 
@@ -28,7 +22,7 @@ def clip_of(i, seed=None):
 
 def signal_of(clip, repo_id, family, seed=0, levels=False):
     mask = np.random.default_rng([seed, int(clip.clip_id[1:])]).random(201) < 0.2
-    waveform = spectra.keep(spectra.spectrum(clip.waveform), mask, 400)
+    waveform = fft.keep(fft.spectrum(clip.waveform), mask, 400)
     return SufficientSignal(
         signal_id=signal_id(clip.clip_id, repo_id.replace("/", "__"), family, 0, 1),
         clip_id=clip.clip_id,
@@ -42,7 +36,7 @@ def signal_of(clip, repo_id, family, seed=0, levels=False):
         sample_rate_hz=16_000,
         mask=mask,
         guarantee="one_minimal",
-        resolution=201,
+        n_atoms=n_atoms(family, 400),
         p_whole=0.9,
         p_signal=0.7,
         margin=0.5,
@@ -51,7 +45,8 @@ def signal_of(clip, repo_id, family, seed=0, levels=False):
         n_queries=40,
         seed=seed,
         sha256=audio.sha256(waveform),
-        levels=levels_of(mask, seed) if levels and family == "minimal" else None,
+        survival=SURVIVAL,
+        levels=levels_of(mask, seed) if levels and family == MINIMAL else None,
     )
 
 

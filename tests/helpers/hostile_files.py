@@ -242,7 +242,7 @@ DEEP: Mapping[str, bytes] = {
 }
 """JSON to exhaust a parser."""
 
-_WORDS = frozenset({"family", "dtype"})
+_WORDS = frozenset({"family", "headline_family", "headline", "dtype"})
 """Fields whose words decide how a record is read, not what it shows."""
 
 

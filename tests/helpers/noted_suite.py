@@ -28,6 +28,7 @@ def make(tones: Suite, root: Path, corpora: Mapping[str, str] = CORPORA, name: s
             (root / target).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(tones.root / path, root / target)
     manifest |= {"files": files, "tasks": [{**task, "name": each} for each in corpora]}
+    manifest["headlines"] = dict.fromkeys(corpora, manifest["headlines"][TASK.name])
     manifest["references"] = [
         {**record, "task": each, "corpus": {**record["corpus"], "name": corpus}}
         | {"label_map": {**record["label_map"], "task": each}}

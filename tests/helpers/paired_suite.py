@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import audio, spectra
+from harness import audio
 from harness.dataset import suites, writer
+from harness.domains import fft
 from harness.types import Clip, Mask, SufficientSignal, signal_id
+from tests.helpers.families import HEADLINE, SURVIVAL, n_atoms
 from tests.helpers.hand_made_signals import TASK, record_of
 
 RATE = 16_000
@@ -48,12 +50,12 @@ def mask_of(*runs: tuple[int, int]) -> Mask:
 def signal_of(
     clip: Clip, mask: Mask, repo_id: str = "toys/a", expected: str | None = None, **changes: object
 ) -> SufficientSignal:
-    """A signal of family `responsibility`, of the clip's own class unless another is given."""
-    waveform = spectra.keep(spectra.spectrum(clip.waveform), mask, len(clip.waveform))
+    """A signal of the headline family, of the clip's own class unless another is given."""
+    waveform = fft.keep(fft.spectrum(clip.waveform), mask, len(clip.waveform))
     signal = SufficientSignal(
-        signal_id=signal_id(clip.clip_id, repo_id.replace("/", "__"), "responsibility", 0, 1),
+        signal_id=signal_id(clip.clip_id, repo_id.replace("/", "__"), HEADLINE, 0, 1),
         clip_id=clip.clip_id,
-        family="responsibility",
+        family=HEADLINE,
         draw=1,
         reference=repo_id,
         truth=clip.label,
@@ -63,7 +65,7 @@ def signal_of(
         sample_rate_hz=RATE,
         mask=mask,
         guarantee="prefix_minimal",
-        resolution=128,
+        n_atoms=n_atoms(HEADLINE, len(clip.waveform), RATE),
         p_whole=0.9,
         p_signal=0.7,
         margin=0.5,
@@ -72,6 +74,7 @@ def signal_of(
         n_queries=40,
         seed=0,
         sha256=audio.sha256(waveform),
+        survival=SURVIVAL,
     )
     return dataclasses.replace(signal, **changes)  # type: ignore[arg-type]
 
@@ -80,6 +83,6 @@ def paired_suite(root: Path, clips: Sequence[Clip], repo_ids: Sequence[str] = ("
     """A suite of some clips, whose signals all lie in BAND."""
     for repo_id in repo_ids:
         signals = [signal_of(clip, mask_of((BAND[0] + 20, BAND[1] - 20)), repo_id) for clip in clips]
-        record = record_of(repo_id, ["responsibility"], len(clips))
+        record = record_of(repo_id, [HEADLINE], len(clips))
         writer.add_reference(root, TASK, dataclasses.replace(record, skipped=()), clips, signals)
     return suites.load(str(root))

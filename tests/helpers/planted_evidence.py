@@ -10,14 +10,21 @@ from numpy.typing import NDArray
 
 from harness.domains import Atoms, parse
 from harness.extract.oracle import SearchState, ask
-from harness.extract.search import Search, begin
-from harness.types import Clip, FloatArray, Waveform
+from harness.extract.search import Order, Search, begin
+from harness.types import Clip, FloatArray, Mask, Waveform
 
 CUES = {"one": (1, 1), "all of three": (3, 3), "two of three": (3, 2)}
 """Cues of a clip, and how many of them the class needs."""
 
-RESOLUTIONS = ("bins", "bands128", "mel64", "erb64", "blocks10ms", "blocks50ms", "tiles2x4", "tiles8x16")
+RESOLUTIONS = (
+    *("bins", "bands128", "bands32", "mel64", "erb64"),
+    *("blocks10ms", "blocks50ms"),
+    *("tiles2x4", "tiles8x16"),
+)
 """At least two of every domain."""
+
+N_SAMPLES, RATE_HZ = 4_000, 16_000
+"""Of every clip."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +46,7 @@ class PlantedEvidence:
         return np.stack([nth - 0.5, np.zeros(len(nth))], axis=1).astype(np.float32)
 
 
-def planted(
-    atoms: Atoms, n_cues: int, n_needed: int, seed: int
-) -> tuple[Clip, PlantedEvidence, NDArray[np.int64]]:
+def planted(atoms: Atoms, n_cues: int, n_needed: int, seed: int) -> tuple[Clip, PlantedEvidence, Order]:
     """A clip of noise, a classifier of `n_cues` of its atoms, drawn at random, and these atoms.
 
     Atoms at an end of the clip may hold next to nothing of it and are no cues.
@@ -56,7 +61,7 @@ def planted(
     cues = domain.keep(coefficients, masks).astype(np.float64)
     # Of the whole clip every share is 1, also where atoms are not orthogonal.
     cues /= (cues @ waveform.astype(np.float64))[:, None]
-    clip = Clip(f"planted-{seed}", "toy", "yes", waveform, 16_000)
+    clip = Clip(f"planted-{seed}", "toy", "yes", waveform, RATE_HZ)
     return clip, PlantedEvidence(cues, n_needed), chosen
 
 
@@ -65,17 +70,23 @@ class Recovery:
     """How well what a search found agrees with what was planted."""
 
     precision: float
-    """Share of the kept atoms that are cues."""
+    """Share of the kept atoms that are cues; 0 where none is kept."""
     recall: float
     """Cues among them, as a share of those that are needed; at most 1."""
     n_queries: int
 
 
-def recovered(search: Search, resolution: str, cues: str, seed: int, n_samples: int = 4_000) -> Recovery:
+def recovery(mask: Mask, chosen: Order, n_needed: int, n_queries: int) -> Recovery:
+    """Compare a mask over atoms with the atoms that are cues."""
+    kept = np.flatnonzero(mask)
+    n_right = len(np.intersect1d(kept, chosen))
+    return Recovery(n_right / max(1, len(kept)), min(1.0, n_right / n_needed), n_queries)
+
+
+def recovered(search: Search, resolution: str, cues: str, seed: int) -> Recovery:
     """Look for the evidence of one classifier in its clip."""
-    n_cues, n_needed = CUES[cues]
-    atoms = parse(resolution).atoms(n_samples, 16_000)
-    clip, listener, chosen = planted(atoms, n_cues, n_needed, seed)
+    atoms = parse(resolution).atoms(N_SAMPLES, RATE_HZ)
+    clip, listener, chosen = planted(atoms, *CUES[cues], seed)
     state = SearchState(clip, np.array([True, False]), atoms)
     searching = begin(search, state.energy, np.random.default_rng(seed), state.grid)
     question = next(searching)
@@ -84,6 +95,4 @@ def recovered(search: Search, resolution: str, cues: str, seed: int, n_samples: 
         try:
             question = searching.send(state.answers(question))
         except StopIteration as stop:
-            kept = np.flatnonzero(stop.value.mask)
-            n_right = len(np.intersect1d(kept, chosen))
-            return Recovery(n_right / len(kept), min(1.0, n_right / n_needed), state.n_queries)
+            return recovery(stop.value.mask, chosen, listener.n_needed, state.n_queries)

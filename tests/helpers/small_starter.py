@@ -17,8 +17,8 @@ from harness import cli
 from harness.entries import store
 from harness.starter import paths
 from harness.starter.paths import open_suite
-from harness.types import FAMILIES
 from tests.helpers import suite_parts
+from tests.helpers.families import FAMILIES
 
 TASK = "emotion"
 MODELS = paths.SUITE / "models"
@@ -57,7 +57,13 @@ def _make_suite(place: Path) -> None:
         by_label[line.label].append(line.clip_id)
     chosen = {clip_id for of_label in by_label.values() for clip_id in of_label[:N_CLIPS]}
     suite_parts.of_clips(
-        suite, TASK, chosen, place / "signals", references=REFERENCES, families=FAMILIES, n_draws=N_DRAWS
+        suite,
+        TASK,
+        chosen,
+        place / "signals",
+        references=REFERENCES,
+        families=FAMILIES,
+        n_draws=N_DRAWS,
     )
     (place / "models").symlink_to(MODELS)
 

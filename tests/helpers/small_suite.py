@@ -13,22 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from harness import audio, spectra
+from harness import audio
 from harness.dataset import parquet_schema, suites, writer
+from harness.domains import fft
 from harness.evaluation.runner import evaluate
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
 from harness.schemas import Entry, ReferenceCounts, RunSettings
 from harness.tasks import TASKS
-from harness.types import (
-    FAMILIES,
-    Clip,
-    LabelMap,
-    ModelRef,
-    SufficientSignal,
-    Verdict,
-    signal_id,
-)
+from harness.types import Clip, LabelMap, ModelRef, SufficientSignal, Verdict, signal_id
+from tests.helpers.families import FAMILIES, MINIMAL, SURVIVAL, n_atoms
 
 TASK = TASKS["deepfake"]
 LABELS = LabelMap("deepfake", ("fake", "real", "music"), ("spoof", "bonafide", "other"), "names")
@@ -63,7 +57,7 @@ def signal_of(clip: Clip, repo_id: str, family: str, draw: int, levels: bool) ->
     n_samples = len(clip.waveform)
     rng = np.random.default_rng([int(clip.clip_id[1:]), draw, FAMILIES.index(family)])
     mask = rng.random(n_samples // 2 + 1) < 0.2
-    waveform = spectra.keep(spectra.spectrum(clip.waveform), mask, n_samples)
+    waveform = fft.keep(fft.spectrum(clip.waveform), mask, n_samples)
     nested = None
     if levels:
         sizes = parquet_schema.level_sizes(int(mask.sum()), len(mask))
@@ -87,7 +81,7 @@ def signal_of(clip: Clip, repo_id: str, family: str, draw: int, levels: bool) ->
         sample_rate_hz=16_000,
         mask=mask,
         guarantee="one_minimal",
-        resolution=len(mask),
+        n_atoms=n_atoms(family, n_samples),
         p_whole=0.8,
         p_signal=0.7,
         margin=0.5,
@@ -96,6 +90,7 @@ def signal_of(clip: Clip, repo_id: str, family: str, draw: int, levels: bool) ->
         n_queries=40,
         seed=0,
         sha256=audio.sha256(waveform),
+        survival=SURVIVAL,
         levels=nested,
     )
 
@@ -105,7 +100,7 @@ def add(root: Path, repo_id: str, n_draws: int = 1, levels: bool = False) -> Non
     model = ModelRef(repo_id, "a" * 64, repo_id[-1] * 64)
     clips = [clip_of(i) for i in range(len(CLASSES))]
     found = [
-        signal_of(clip, repo_id, family, draw, levels and family == "minimal")
+        signal_of(clip, repo_id, family, draw, levels and family == MINIMAL)
         for clip, family, draw in itertools.product(clips, FAMILIES, range(1, n_draws + 1))
     ]
     counts = tuple(

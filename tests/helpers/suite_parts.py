@@ -14,7 +14,7 @@ from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.schemas import to_json
 from harness.starter import paths as starter
-from harness.types import FAMILIES
+from tests.helpers.families import FAMILIES
 from tests.helpers.repository import SUBMISSIONS
 
 NAME = "embedded/starter"

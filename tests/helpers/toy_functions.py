@@ -28,31 +28,31 @@ def solve(search, sufficient, energy, seed=0, slope=lambda mask: None):
 
 
 def removable(mask, sufficient):
-    """Bands that can go alone."""
+    """Atoms that can go alone."""
     found = []
-    for band in np.flatnonzero(mask):
+    for atom in np.flatnonzero(mask):
         without = mask.copy()
-        without[band] = False
+        without[atom] = False
         if sufficient(without):
-            found.append(int(band))
+            found.append(int(atom))
     return found
 
 
 @st.composite
 def monotone(draw):
-    """Sufficient when one of a few sets of bands is there."""
-    n_bands = draw(st.integers(2, 40))
+    """Sufficient when one of a few sets of atoms is there."""
+    n_atoms = draw(st.integers(2, 40))
     sets = draw(
-        st.lists(st.sets(st.integers(0, n_bands - 1), min_size=1, max_size=4), min_size=1, max_size=3)
+        st.lists(st.sets(st.integers(0, n_atoms - 1), min_size=1, max_size=4), min_size=1, max_size=3)
     )
     wanted = [np.array(sorted(s)) for s in sets]
-    return n_bands, lambda mask: any(mask[w].all() for w in wanted)
+    return n_atoms, lambda mask: any(mask[w].all() for w in wanted)
 
 
 @st.composite
 def not_monotone(draw):
-    """Accepts or rejects each mask by a hash of it; all bands suffice, none does not."""
-    n_bands = draw(st.integers(2, 40))
+    """Accepts or rejects each mask by a hash of it; all atoms suffice, none does not."""
+    n_atoms = draw(st.integers(2, 40))
     seed = draw(st.integers(0, 10_000))
     share = draw(st.floats(0.05, 0.95))
 
@@ -62,7 +62,7 @@ def not_monotone(draw):
         digest = np.packbits(mask).tobytes()
         return np.random.default_rng([seed, *digest]).random() < share
 
-    return n_bands, sufficient
+    return n_atoms, sufficient
 
 
 toys = st.one_of(monotone(), not_monotone())

@@ -14,22 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import audio, spectra
+from harness import audio
 from harness.dataset import parquet_schema, writer
+from harness.families import n_coefficients, parse_family
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
 from harness.schemas import ReferenceCounts, RunSettings
 from harness.tasks import TASKS
-from harness.types import (
-    FAMILIES,
-    Clip,
-    LabelMap,
-    Levels,
-    Mask,
-    ModelRef,
-    SufficientSignal,
-    signal_id,
-)
+from harness.types import Clip, LabelMap, Levels, Mask, ModelRef, SufficientSignal, signal_id
+from tests.helpers.families import FAMILIES, SURVIVAL, n_atoms
 
 ARCHITECTURES = (
     "audio-spectrogram-transformer",
@@ -274,8 +267,8 @@ def signal_of(
     Args:
         clip: the clip.
         repo_id: of its reference.
-        family: one of FAMILIES.
-        mask: (N,) its bins; a fifth of all, drawn by clip, seed and draw, unless they are given.
+        family: its family, with silence for the rest.
+        mask: (N,) its coefficients; a fifth of all, drawn by clip, seed and draw, unless they are given.
         expected: its class; that of the clip, unless it is given.
         seed: of the extraction.
         draw: which extraction it is.
@@ -283,10 +276,11 @@ def signal_of(
     """
     n_samples = len(clip.waveform)
     rng = np.random.default_rng([seed, draw, int(clip.clip_id[1:])])
+    domain = parse_family(family).resolution.atoms(n_samples, clip.sample_rate_hz).domain
     if mask is None:
-        mask = rng.random(n_samples // 2 + 1) < 0.2
+        mask = rng.random(n_coefficients(family, n_samples, clip.sample_rate_hz)) < 0.2
     expected = expected or clip.label or CLASSES[0]
-    waveform = spectra.keep(spectra.spectrum(clip.waveform), mask, n_samples)
+    (waveform,) = domain.keep(domain.forward(clip.waveform), mask[None])
     return SufficientSignal(
         signal_id=signal_id(clip.clip_id, repo_id.replace("/", "__"), family, seed, draw),
         clip_id=clip.clip_id,
@@ -299,8 +293,8 @@ def signal_of(
         n_samples=n_samples,
         sample_rate_hz=clip.sample_rate_hz,
         mask=mask,
-        guarantee="one_minimal" if family == "minimal" else "prefix_minimal",
-        resolution=len(mask),
+        guarantee="one_minimal" if parse_family(family).kind == "minimal" else "prefix_minimal",
+        n_atoms=n_atoms(family, n_samples, clip.sample_rate_hz),
         p_whole=0.75,
         p_signal=0.7,
         margin=0.5,
@@ -308,8 +302,9 @@ def signal_of(
         search=f"{family}()",
         n_queries=40,
         seed=seed,
-        sha256=audio.sha256(waveform),
-        levels=_levels_of(mask, rng) if levels and family == "minimal" else None,
+        sha256=audio.sha256(waveform + np.float32(0)),  # no -0.0, as in a file
+        survival=SURVIVAL,
+        levels=_levels_of(mask, rng) if levels and parse_family(family).kind == "minimal" else None,
     )
 
 
@@ -328,13 +323,12 @@ def record_of(
     families: Sequence[str] = FAMILIES,
     n_signals: int = 3,
     *,
-    bands: int | None = None,
     seed: int = 0,
     n_draws: int = 1,
 ) -> ReferenceRecord:
     """What a manifest says of a reference."""
     model = ModelRef(repo_id, "a" * 64, "b" * 64)
-    counts = tuple(ReferenceCounts(model, f, n_signals, 0, "other", bands, seed, n_draws) for f in families)
+    counts = tuple(ReferenceCounts(model, f, n_signals, 0, "other", seed, n_draws) for f in families)
     return ReferenceRecord(
         task=TASK.name,
         model=model,

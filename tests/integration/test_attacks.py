@@ -33,9 +33,10 @@ from harness.starter import paths
 from harness.starter.build import baselines
 from harness.starter.recipes import RECIPES
 from harness.tasks import TASKS
-from harness.types import FAMILIES, Estimate, FloatArray, Waveform
+from harness.types import Estimate, FloatArray, Waveform
 from tests.helpers import attacks, suite_parts
 from tests.helpers.attacks import Judge, Sounds
+from tests.helpers.families import FAMILIES
 from tests.helpers.repository import SUBMISSIONS
 
 TASK_NAMES = tuple(dict.fromkeys(recipe.task for recipe in RECIPES))

@@ -10,23 +10,13 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from tests.helpers.instruments import INSTRUMENTS
 
 ROOT = os.environ.get("GOODENOUGH_REAL_AUDIO")
 pytestmark = [
     pytest.mark.skipif(ROOT is None, reason="GOODENOUGH_REAL_AUDIO is not set"),
     pytest.mark.timeout(1200),
 ]
-
-INSTRUMENTS = """
-name: instrument
-labels:
-  cello: [cel]
-  clarinet: [cla]
-  flute: [flu]
-  guitar: [gac, acoustic guitar]
-  saxophone: [sax]
-  trombone: [tro]
-"""
 
 
 def goodenough(*arguments):

@@ -10,6 +10,8 @@ import pytest
 import soundfile
 
 from harness import cli
+from harness.extract import DEFAULT, named
+from harness.extract.search_task import family_of
 from tests.helpers import rounding, toy_models
 
 SPELLINGS = {
@@ -17,6 +19,7 @@ SPELLINGS = {
     "nose": ("Angry", "Happy", "Neutral", "Sad"),
     "eye": ("sadness", "joy", "anger", "neutrality"),
 }
+HEADLINE, MINIMAL = (str(family_of(named(name))) for name in DEFAULT)
 TRUTH = ("angry", "happy", "neutral", "sad")
 
 
@@ -64,7 +67,7 @@ def evaluated(world, name, capsys, *more):
     return result
 
 
-def rates(result, family="responsibility"):
+def rates(result, family=HEADLINE):
     (score,) = [f for f in result["scorecard"]["families"] if f["family"] == family]
     return score["rates"]
 
@@ -81,16 +84,13 @@ def test_a_reference_accepts_all_of_its_own_signals(world, capsys):
 
 def test_a_constant_class_model_has_a_lift_of_exactly_zero(world, capsys):
     result = evaluated(world, "wall", capsys)
-    for family in ("responsibility", "minimal"):
+    for family in (HEADLINE, MINIMAL):
         wall = rates(result, family)
         assert wall["lift"]["value"] == 0.0
         assert wall["lift"]["low"] < 0 < wall["lift"]["high"]
-        assert (
-            len(
-                {wall[k]["value"] for k in ("transfer", "swap", "matched", "largest", "silence", "agreement")}
-            )
-            == 1
-        )
+        assert wall["placement"]["value"] == 0.0
+        # `matched` is left out: a signal may have no such control.
+        assert len({wall[k]["value"] for k in ("transfer", "swap", "largest", "silence", "agreement")}) == 1
 
 
 def test_another_model_is_scored_with_intervals_and_its_entry_is_whole(world, capsys):
@@ -139,7 +139,7 @@ def test_extracting_again_does_nothing_and_says_the_same(world, capsys):
     assert goodenough(*arguments) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["model"]["repo_id"] == "local/ear"
-    assert {c["family"] for c in record["counts"]} == {"responsibility", "minimal"}
+    assert {c["family"] for c in record["counts"]} == {HEADLINE, MINIMAL}
     assert (world / "signals" / "manifest.json").read_bytes() == before
 
 
@@ -184,13 +184,13 @@ def test_an_entry_that_answers_less_than_the_suite_asks_is_found(world, capsys, 
     assert suite_check.check_against_suite(Path(result["folder"]), suite) == []
     # The rejected signals of one reference and family are left out, and all counts made to fit.
     signal = rows[(rows["stimulus"] == "signal") & (rows["reference"] == "local/ear")]
-    signal = signal[signal["family"] == "responsibility"]
+    signal = signal[signal["family"] == HEADLINE]
     rejected = set(signal.loc[signal["predicted"] != signal["expected"], "signal_id"])
     assert rejected
     kept = rows[~rows["signal_id"].isin(rejected)]
     references = tuple(
         dataclasses.replace(r, n_signals=r.n_signals - len(rejected))
-        if (r.model.repo_id, r.family) == ("local/ear", "responsibility")
+        if (r.model.repo_id, r.family) == ("local/ear", HEADLINE)
         else r
         for r in entry.references
     )
@@ -201,7 +201,9 @@ def test_an_entry_that_answers_less_than_the_suite_asks_is_found(world, capsys, 
         for row in kept.astype(object).to_dict("records")
     ]
     frame = verdict_table(verdicts).to_pandas()
-    card = summarise(frame, TASKS["emotion"], entry.model, references, entry.label_map)
+    card = summarise(
+        frame, TASKS["emotion"], entry.model, references, entry.label_map, entry.signals.headline
+    )
     likeness = tuple(
         dataclasses.replace(each, n_signals=each.n_signals - len(rejected))
         if each.reference.repo_id == "local/ear"

@@ -35,7 +35,8 @@ from harness.entries.validate import validate_entry
 from harness.evaluation import runner
 from harness.starter import paths
 from harness.tasks import TASKS
-from harness.types import FAMILIES, Estimate
+from harness.types import Estimate
+from tests.helpers.families import FAMILIES
 from tests.helpers.small_starter import MODEL, MODELS, REFERENCES, TASK, small_suite
 
 SIGNALS = paths.SUITE / "signals"
@@ -75,6 +76,17 @@ def model() -> ge.Classifier:
 @pytest.fixture(scope="module")
 def result(suite: ge.Suite, model: ge.Classifier) -> ge.Result:
     return ge.evaluate(model, suite, task=TASK, progress=False)
+
+
+def test_answers_are_kept_in_the_folder_that_is_named(
+    suite: ge.Suite, model: ge.Classifier, tmp_path: Path
+) -> None:
+    first, second = (
+        ge.evaluate(model, suite, task=TASK, limit=1, out=tmp_path, progress=False) for _ in range(2)
+    )
+    assert (first.entry.run.n_known, second.entry.run.n_asked) == (0, 0)
+    assert second.entry.run.n_known == first.entry.run.n_asked
+    assert second.entry.verdicts_sha256 == first.entry.verdicts_sha256
 
 
 def test_importing_it_is_light_and_all_its_names_are_there() -> None:
@@ -393,8 +405,9 @@ def test_every_record_has_a_line_and_a_page_in_which_names_are_escaped(
         assert "<script" not in record._repr_html_(), name
     assert repr(model) == f"Classifier(local/{MODEL}: 5 classes, {model.facts.architecture}, float32 on cpu)"
     assert "<th>sample rate hz</th><td>16,000</td>" in model._repr_html_()
-    bins = suite.signals(TASK, REFERENCES[0])[0].record
-    assert repr(bins).endswith(f", {bins.n_kept:,} of {len(bins.mask):,} bins, responsibility)")
+    signal = suite.signals(TASK, REFERENCES[0])[0].record
+    size = f"{signal.n_kept:,} of {len(signal.mask):,} coefficients"
+    assert repr(signal).endswith(f", {size}, {signal.family})")
     assert repr(result.entry) == repr(result).replace("Result(", "Entry(")
     assert repr(result.entry).endswith(f"lift {result.lift!r})")
 
@@ -408,7 +421,7 @@ def test_completion_offers_what_is_public(
         for each in (suite, result, signal, signal.play(), signal.plot(), whole_study)
     }
     assert offered == {
-        "Suite": ["controls", "references", "signals", "tasks", "to_frame", "verdicts"],
+        "Suite": ["controls", "families", "family", "references", "signals", "tasks", "to_frame", "verdicts"],
         "Result": ["entry", "lift", "save", "suite", "to_frame", "verdicts"],
         "Signal": ["clip", "play", "play_clip", "plot", "record", "waveform"],
         "Player": ["plot", "sample_rate_hz", "waveform"],

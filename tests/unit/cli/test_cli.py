@@ -138,15 +138,57 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusals:
         ),
         *(
             (
-                ["extract", "m", "--task", "emotion", "--corpus", "c", "--bands", bands],
-                "expected 2 or more, or all",
+                ["extract", "m", "--task", "emotion", "--corpus", "c", "--search", f"responsibility@{atoms}"],
+                f"no resolution is called '{atoms}'; examples: bins, bands128, mel64",
             )
-            for bands in ("0", "1", "-3", "2.5", "every", "99999999999")
+            for atoms in (
+                "bands0",
+                "bands-3",
+                "bands2.5",
+                "bands",
+                "64",
+                "bins64",
+                "tiles8",
+                "",
+                "bands64@bins",
+            )
         ),
-        (
-            ["extract", "m", "--task", "emotion", "--corpus", "c", "--bands", "64", "--search", "minimal"],
-            "--bands is an option of the search responsibility, not of minimal",
+        *(
+            (["extract", "m", "--task", "emotion", "--corpus", "c", *given], line)
+            for given, line in (
+                (["--search", "minimal@bands99999999"], "expected numbers of at most 10,000,000"),
+                (
+                    ["--search", "minimal@blocks15ms"],
+                    "resolution 'blocks15ms': blocks are multiples of 10 ms",
+                ),
+                (["--search", "minimal", "--search", "luck@bins"], "no search named 'luck'"),
+                (
+                    ["--search", "minimal", "--search", "gradient"],
+                    "--search minimal and gradient: two find signals of one family; name one of each",
+                ),
+                (
+                    ["--search", "responsibility@bands32", "--search", "responsibility"],
+                    "--search responsibility@bands32 and responsibility: two find signals of one family",
+                ),
+                (
+                    ["--repetitions", "3", "--search", "minimal@bands64"],
+                    "--repetitions is an option of the search responsibility, not of minimal@bands64",
+                ),
+                (["--completion", "silence"], "no completion is called 'silence'; examples: zero, noise:-40"),
+                (
+                    ["--completion", "noise:40"],
+                    "no completion is called 'noise:40'; examples: zero, noise:-40",
+                ),
+                (["--completion", "noise:-121"], "no completion is called 'noise:-121'"),
+                (["--robust", "0.5"], "--robust needs a --completion of which there are draws: noise:-40"),
+                (["--robust", "0.5", "--completion", "zero"], "--robust needs a --completion of which there"),
+                (["--robust", "0", "--completion", "swap"], "Invalid value for '--robust': 0.0"),
+                (["--robust", "1.1", "--completion", "swap"], "Invalid value for '--robust': 1.1"),
+            )
         ),
+        (["evaluate", "m", "--outgoing", "--search", "luck"], "no search named 'luck'"),
+        (["evaluate", "m", "--outgoing", "--search", "minimal@bans64"], "no resolution is called 'bans64'"),
+        (["evaluate", "m", "--search", "minimal@bands64"], "--search requires --outgoing"),
         (["extract", "m", "--task", "emotion", "--corpus", "c", "--seed", "-1"], "'--seed': -1"),
         (["extract", "m", "--task", "emotion", "--corpus", "c", "--seed", "x"], "'--seed': 'x'"),
         (["extract", "m", "--task", "emotion", "--corpus", "c", "--draws", "0"], "'--draws': 0"),
@@ -279,9 +321,11 @@ def test_unfinished_work_is_not_continued_by_a_command_that_asks_for_other_work(
         ([*usual, "--search", "gradient"], "searches"),
         ([*usual, "--seed", 1], "searches"),
         ([*usual, "--draws", 2], "searches"),
-        ([*usual, "--bands", 64], "searches"),
+        ([*usual, "--search", "responsibility@bands64"], "searches"),
+        ([*usual, "--completion", "swap"], "searches"),
+        ([*usual, "--completion", "swap", "--robust", 0.5], "searches"),
     ]:
-        if "--search" in changed:
+        if "gradient" in changed:
             changed = [c for c in changed if c not in ("--repetitions", 2)]
         assert run(*command, *changed) == 2
         assert f"was begun with another {what}; finish that work" in one_line(capsys.readouterr().err)
@@ -570,50 +614,91 @@ def test_extract_as_json_is_the_record_and_talk_goes_to_stderr(
     assert run("extract", world / "ear", *options) == 0
     said = capsys.readouterr()
     assert said.out == ""
-    assert "minimal: 1 signal" in said.err
+    assert "minimal@bins: 1 signal" in said.err
 
 
-def test_draws_a_seed_and_bands_are_in_the_ids_and_in_the_manifest(
+def test_draws_a_seed_and_atoms_are_in_the_ids_and_in_the_manifest(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus = make_corpus(tmp_path / "corpus", ("a.wav", "sad"), ("b.wav", "happy"))
     options = ("--task", "emotion", "--corpus", corpus, "--repetitions", 1, "--out", tmp_path / "out")
-    chosen = ("--seed", 5, "--draws", 2, "--bands", 24)
+    chosen = ("--seed", 5, "--draws", 2, "--search", "responsibility@bands24", "--search", "minimal")
     assert run("extract", world / "ear", *options, *chosen, "--json") == 0
     record = object_of(capsys.readouterr().out)
-    headline, minimal = record["counts"]
-    assert [headline[name] for name in ("bands", "seed", "n_draws", "n_signals")] == [24, 5, 2, 4]
-    assert [minimal[name] for name in ("bands", "seed", "n_draws", "n_signals")] == [None, 5, 2, 4]
+    families = ("responsibility@bands24", "minimal@bins")
+    for family, counts in zip(families, record["counts"], strict=True):
+        assert [counts[name] for name in ("family", "seed", "n_draws", "n_signals")] == [family, 5, 2, 4]
     assert all(search.endswith(", seed 5, 2 draws") for search in record["searches"])
     suite = load(str(tmp_path / "out"))
+    assert (suite.headline("emotion"), suite.families("emotion")) == (families[0], families)
     ids = {line.signal_id for line in suite.signal_lines("emotion", "local__ear")}
     assert ids == {
-        f"{clip}:local__ear:{family}:5.{draw}"
-        for clip in "ab"
-        for family in ("responsibility", "minimal")
-        for draw in (1, 2)
+        f"{clip}:local__ear:{family}:5.{draw}" for clip in "ab" for family in families for draw in (1, 2)
     }
 
 
-def test_a_reference_with_other_bands_cannot_join_a_folder(
+def test_a_completion_is_in_the_family_and_in_the_record(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus", ("a.wav", "sad"), ("b.wav", "happy"), ("c.wav", "angry"))
+    options = (
+        "--task",
+        "emotion",
+        "--corpus",
+        corpus,
+        "--search",
+        "minimal@bands64",
+        "--out",
+        tmp_path / "out",
+    )
+    assert run("extract", world / "ear", *options, "--completion", "swap", "--robust", 0.5, "--json") == 0
+    record = object_of(capsys.readouterr().out)
+    assert [counts["family"] for counts in record["counts"]] == ["minimal@bands64+swap"]
+    (search,) = record["searches"]
+    assert search.endswith(" with swap robust to 0.5")
+    suite = load(str(tmp_path / "out"))
+    signals = [signal for signal, _ in suite.signals("emotion", "local__ear")]
+    assert signals
+    assert {signal.family for signal in signals} == {"minimal@bands64+swap"}
+    assert all(signal.rest_clip in {"a", "b", "c"} - {signal.clip_id} for signal in signals)
+    for signal in signals:
+        shares = signal.survival or ()
+        assert signal.degenerate == (signal.survival is None)
+        assert all(0 <= share <= 1 for share in shares)
+    # silence as completion, by name or by default, is the same work
+    assert run("extract", world / "ear", *options, "--json") == 0
+    before = object_of(capsys.readouterr().out)
+    assert run("extract", world / "ear", *options, "--completion", "zero", "--json") == 0
+    assert object_of(capsys.readouterr().out)["run"] == before["run"]
+    assert load(str(tmp_path / "out")).families("emotion") == ("minimal@bands64+swap", "minimal@bands64")
+
+
+def test_a_reference_without_signals_of_the_headline_cannot_join_a_folder(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus = make_corpus(tmp_path / "corpus", ("a.wav", "sad"), ("b.wav", "happy"))
     toy_models.save_model(tmp_path / "drum", "hubert", NAMES, seed=1)
     options = ("--task", "emotion", "--corpus", corpus, "--repetitions", 1, "--out", tmp_path / "out")
-    options = (*options, "--search", "responsibility")
-    assert run("extract", world / "ear", *options, "--bands", 24) == 0
+    headline = ("--search", "responsibility@bands24")
+    assert run("extract", world / "ear", *options, *headline) == 0
     capsys.readouterr()
     before = (tmp_path / "out" / "manifest.json").read_bytes()
-    for bands, named in ((("--bands", 32), "32"), ((), "128"), (("--bands", "all"), "all")):
-        assert run("extract", tmp_path / "drum", *options, *bands) == 2
+    for atoms in ("bands32", "bands128", "bins", "tiles8x16"):
+        assert run("extract", tmp_path / "drum", *options, "--search", f"responsibility@{atoms}") == 2
         assert one_line(capsys.readouterr().err) == (
-            f"{tmp_path / 'out'} has responsibility signals of local/ear at --bands 24, these are at --bands"
-            f" {named}; give --bands 24, or choose another --out"
+            f"the headline of {tmp_path / 'out'} is responsibility@bands24, these signals are"
+            f" responsibility@{atoms}; give --search responsibility@bands24, too, or choose another --out"
         )
     assert (tmp_path / "out" / "manifest.json").read_bytes() == before
-    assert run("extract", tmp_path / "drum", *options, "--bands", 24) == 0
-    assert run("extract", world / "ear", *options, "--bands", 32) == 2, "nor may one of two change alone"
+    assert run("extract", tmp_path / "drum", *options, *headline, "--search", "responsibility@bands32") == 0
+    assert run("extract", world / "ear", *options, "--search", "responsibility@bands32") == 0, "beside it"
+    suite = load(str(tmp_path / "out"))
+    assert suite.headline("emotion") == "responsibility@bands24"
+    for record in suite.references("emotion"):
+        assert [counts.family for counts in record.counts] == [
+            "responsibility@bands24",
+            "responsibility@bands32",
+        ]
 
 
 def test_validate_gives_exit_code_1_for_an_entry_that_was_tampered_with(

@@ -51,7 +51,7 @@ def every_option() -> set[tuple[str, str]]:
 
 SETTINGS = {
     *("--out", "--to", "--ci-width", "--ray-address", "--workers", "--gpus-per-worker"),
-    *("--cpus-per-worker", "--batch-size", "--bands", "--repetitions", "--seed", "--draws", "--budget"),
+    *("--cpus-per-worker", "--batch-size", "--robust", "--repetitions", "--seed", "--draws", "--budget"),
     *("--alpha", "--max-signals", "--licence", "--private-to", "--hold-back", "--hold-back-seed", "--tag"),
     *(
         "-k",
@@ -76,7 +76,11 @@ SELECTORS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...], str]] =
     ("evaluate", "--limit"): (("evaluate", "ABSENT", "--signals", "SUITE"), ("0", "-1", "ten", "1o"), ""),
     ("evaluate", "--shard"): (("evaluate", "ABSENT", "--signals", "SUITE"), ("3/2", "1-2", "0/2"), ""),
     ("evaluate", "--held-back"): (("evaluate", "ABSENT", "--signals", "SUITE"), ("gone", "SUITE2"), ""),
-    ("evaluate", "--search"): (("evaluate", "ABSENT", "--outgoing"), ("luck", "minimla"), "minimal"),
+    ("evaluate", "--search"): (
+        ("evaluate", "ABSENT", "--outgoing"),
+        ("luck", "minimla", "minimal@luck"),
+        "minimal",
+    ),
     ("evaluate", "--reference"): (("evaluate", "MODEL", "--signals", "SUITE"), ("OTHER",), ""),
     ("evaluate", "--engine"): (("evaluate", "ABSENT"), ("slurm", "Ray"), "ray"),
     ("evaluate", "--revision"): (("evaluate", "MODEL", "--signals", "SUITE"), ("main", "mian"), ""),
@@ -104,7 +108,8 @@ SELECTORS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...], str]] =
         ("none=CORPUS", "camoe=CORPUS", "ravdess=gone", "CORPUS"),
         "",
     ),
-    ("extract", "--search"): (ONE, ("luck", "minimla"), "minimal"),
+    ("extract", "--search"): (ONE, ("luck", "minimla@bands64", "minimla"), "minimal"),
+    ("extract", "--completion"): (ONE, ("silence", "swpa", "noise:40"), "swap"),
     ("extract", "--limit"): (ONE, ("0", "-1", "ten", "1o"), ""),
     ("extract", "--split"): (ONE, ("none", "Test", "test "), "test"),
     ("extract", "--engine"): (ONE, ("slurm",), ""),

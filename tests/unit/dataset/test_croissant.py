@@ -179,7 +179,7 @@ def test_files_licences_and_provenance_are_counted_from_the_suite(tmp_path, capl
     assert (source["@id"], source["prov:label"]) == ("urn:sha256:" + "c" * 64, "local/toys")
     collection, extraction = document["prov:wasGeneratedBy"]
     assert collection["description"] == "Recorded in a quiet room."
-    assert extraction["description"] == "responsibility(); minimal()"
+    assert extraction["description"] == "responsibility@bands32(); minimal@bins()"
     assert [each["@id"] for each in extraction["prov:used"]] == [
         source["@id"],
         "https://huggingface.co/toys/a/tree/" + "a" * 64,

@@ -18,8 +18,9 @@ from harness.errors import BadInput, BadSignals
 from harness.hub import pushing
 from harness.metrics.held_back import lifts_of
 from harness.schemas import to_json
-from harness.types import FAMILIES, Skipped
-from tests.helpers import entries
+from harness.types import Skipped
+from tests.helpers import entries, toy_models
+from tests.helpers.families import FAMILIES
 from tests.helpers.hand_made_signals import TASK, clip_of, record_of, signal_of
 
 
@@ -330,3 +331,20 @@ def test_a_record_has_no_room_for_anything_else(tmp_path):
 
 def test_the_waveforms_of_toys_differ():
     assert len({audio.sha256(clip_of(i).waveform) for i in range(60)}) == 60
+
+
+def test_signals_for_whose_rest_another_clip_stands_in_are_not_split(tmp_path):
+    clips = [toy_models.clip_of(i) for i in range(60)]
+    family = "responsibility@bands128+swap"
+    found = [
+        dataclasses.replace(
+            toy_models.signal_of(clip), family=family, rest_clip="c0" if clip.clip_id != "c0" else "c1"
+        )
+        for clip in clips
+    ]
+    record = toy_models.record_of("toys/a", (family,), 60)
+    writer.add_reference(tmp_path, toy_models.TASK, record, clips, found, masks_only=True)
+    with pytest.raises(
+        BadSignals, match=r"other clips stand in for the rest of every responsibility@bands128\+swap signal"
+    ):
+        hold_back.split(suites.load(str(tmp_path)), 0.4, 0)

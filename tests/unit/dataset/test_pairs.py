@@ -22,6 +22,7 @@ from harness.errors import BadSignals
 from harness.starter.paths import open_suite
 from harness.tasks import TASKS
 from tests.helpers import hand_made_signals
+from tests.helpers.families import HEADLINE
 from tests.helpers.paired_suite import BAND, clips_of, mask_of, paired_suite, signal_of
 
 TASK = TASKS["deepfake"]
@@ -87,7 +88,7 @@ def test_another_pair_of_a_known_clip_is_refused_and_a_first_one_is_added(tmp_pa
     assert pairs_in(paired_suite(tmp_path, clips, ["toys/b"])) == wanted
     for pair in ("elsewhere", None):
         other = dataclasses.replace(clips[0], pair=pair)
-        record = hand_made_signals.record_of("toys/c", ["responsibility"], 1)
+        record = hand_made_signals.record_of("toys/c", [HEADLINE], 1)
         with pytest.raises(BadSignals, match=f"in pair 'p000', the corpus says {pair!r}"):
             writer.add_reference(tmp_path, TASK, record, [other], [signal_of(other, mask_of(BAND), "toys/c")])
     assert pairs_in(suites.load(str(tmp_path))) == wanted

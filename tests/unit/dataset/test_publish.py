@@ -16,14 +16,16 @@ import pytest
 import soundfile
 import yaml
 
-from harness import audio, cli, spectra
+from harness import audio, cli
 from harness.dataset import card, download, licences, parquet_io, parquet_schema, publish, suites, writer
+from harness.domains import fft
 from harness.entries import store
 from harness.errors import BadCorpus, BadInput, BadSignals
 from harness.manifest import Manifest
 from harness.schemas import from_json, to_json
 from harness.starter.paths import embedded
 from tests.helpers import croissant, entries
+from tests.helpers.families import MINIMAL
 from tests.helpers.hand_made_signals import TASK, add, clip_of, record_of, signal_of
 from tests.helpers.repository import ROOT
 
@@ -111,14 +113,14 @@ def test_a_signal_of_no_bins_is_the_same_whether_stored_or_rebuilt(tmp_path):
     noise = np.random.default_rng(0).normal(size=18_680)
     clip = dataclasses.replace(clip_of(0), waveform=(0.1 * noise).astype(np.float32))
     mask = np.zeros(9_341, dtype=bool)
-    silent = spectra.keep(spectra.spectrum(clip.waveform), mask, 18_680)
+    silent = fft.keep(fft.spectrum(clip.waveform), mask, 18_680)
     assert np.signbit(silent).any()
     certified = audio.sha256(audio.read(audio.encode(silent, 16_000))[0])
     signal = dataclasses.replace(
-        signal_of(clip_of(0), "toys/a", "minimal"), mask=mask, n_samples=18_680, degenerate=True
+        signal_of(clip_of(0), "toys/a", MINIMAL), mask=mask, n_samples=18_680, degenerate=True
     )
     signal = dataclasses.replace(signal, sha256=certified)
-    record = record_of("toys/a", ("minimal",), 1)
+    record = record_of("toys/a", (MINIMAL,), 1)
     writer.add_reference(tmp_path, TASK, record, [clip], [signal], masks_only=True)
     assert download.compare_rebuilt(suites.load(str(tmp_path)), TASK) == download.Rebuilt(1, 1, 0)
     prepared(tmp_path)
@@ -303,7 +305,7 @@ def test_the_card_counts_what_is_there_and_says_what_the_data_card_says(tmp_path
     assert "### Limits\n\nToys." in text
     assert "1 of 2" not in text
     assert "# Toys" not in text
-    kept = sorted(s.n_kept for s in found if s.family == "minimal")
+    kept = sorted(s.n_kept for s in found if s.family == MINIMAL)
     assert f"| toys/a | minimal | single bins | 1 | 3 | 0 | {kept[1]} ({kept[0]} to {kept[-1]}) |" in text
     assert "One extraction of each clip: how stable a signal is was not measured." in text
     assert "$" not in text
@@ -621,8 +623,8 @@ def test_parquet_files_say_their_types_from_the_moment_they_are_built(tmp_path):
 def test_rounding_that_differs_is_for_a_reference_to_judge(tmp_path, monkeypatch, capsys):
     here, made = masks_only_folder(tmp_path)
     mine = copies_of(made, tmp_path / "mine")
-    exact = spectra.keep
-    monkeypatch.setattr(spectra, "keep", lambda *of: np.nextafter(exact(*of), np.float32(1)))
+    exact = fft.keep
+    monkeypatch.setattr(fft, "keep", lambda *of: np.nextafter(exact(*of), np.float32(1)))
     source = str(tmp_path / "built/.published")
     command = ["download", source, "--out", str(here), "--corpus", f"deepfake={mine}"]
     assert cli.run(command) == 1

@@ -23,9 +23,10 @@ from harness.entries import store
 from harness.starter import paths
 from harness.types import DatasetRef
 from tests.helpers import board_world, noted_suite
+from tests.helpers.families import HEADLINE
 from tests.helpers.noted_suite import CORPORA
 
-NEW = DatasetRef(EMBEDDED, "5" * 64, "deepfake", "test", "5" * 64)
+NEW = DatasetRef(EMBEDDED, "5" * 64, "deepfake", "test", "5" * 64, HEADLINE)
 CARD = "---\nversion: 1.0.0\nsynthetic: false\n---\n\n# Tones\n"
 
 

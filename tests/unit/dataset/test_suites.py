@@ -11,9 +11,10 @@ from harness import audio
 from harness.dataset import atomic_folder, parquet_io, parquet_schema, suites, writer
 from harness.errors import BadInput, BadSignals
 from harness.types import (
-    FAMILIES,
     PROTOCOL,
 )
+from tests.helpers import toy_models
+from tests.helpers.families import FAMILIES, HEADLINE, MINIMAL
 from tests.helpers.hand_made_signals import TASK, add, clip_of, levels_of, record_of, signal_of
 
 
@@ -33,7 +34,7 @@ def test_what_is_written_is_read_back_to_the_last_bit(tmp_path, masks_only, leve
     for signal, waveform in pairs:
         other = wanted[signal.signal_id]
         np.testing.assert_array_equal(signal.mask, other.mask)
-        assert (signal.levels is None) == (not levels or signal.family != "minimal")
+        assert (signal.levels is None) == (not levels or signal.family != MINIMAL)
         np.testing.assert_array_equal(signal.levels, other.levels)
         assert vars(signal) | {"mask": 0, "levels": 0} == vars(other) | {"mask": 0, "levels": 0}
         assert audio.sha256(waveform) == signal.sha256
@@ -51,12 +52,12 @@ def test_a_second_reference_joins_and_the_first_stays(tmp_path):
 
 
 def test_a_second_family_joins_its_reference(tmp_path):
-    add(tmp_path, families=("minimal",))
-    add(tmp_path, families=("responsibility",))
+    add(tmp_path, families=(MINIMAL,))
+    add(tmp_path, families=(HEADLINE,))
     suite = suites.load(str(tmp_path))
     (record,) = suite.references("deepfake")
-    assert [c.family for c in record.counts] == ["responsibility", "minimal"]
-    assert record.searches == ("responsibility()", "minimal()")
+    assert [c.family for c in record.counts] == [HEADLINE, MINIMAL]
+    assert record.searches == (f"{HEADLINE}()", f"{MINIMAL}()")
     assert len(list(suite.signals("deepfake", "toys__a"))) == 6
 
 
@@ -83,13 +84,13 @@ def test_levels_are_content(tmp_path):
 
 def test_what_a_candidate_is_asked_has_a_level_or_all_of_them(tmp_path):
     add(tmp_path, levels=True)
-    add(tmp_path, "toys/b", families=("minimal",))
+    add(tmp_path, "toys/b", families=(MINIMAL,))
     asked = suites.load(str(tmp_path)).expected_verdicts("deepfake")
-    assert {(level, c) for s, level, c in asked if s == "c1:toys__a:minimal:0.1"} == {
+    assert {(level, c) for s, level, c in asked if s == f"c1:toys__a:{MINIMAL}:0.1"} == {
         (level, "spoof") for level in range(8)
     }
-    assert {level for s, level, _ in asked if s == "c1:toys__b:minimal:0.1"} == {0}
-    assert {level for s, level, _ in asked if s == "c1:toys__a:responsibility:0.1"} == {0}
+    assert {level for s, level, _ in asked if s == f"c1:toys__b:{MINIMAL}:0.1"} == {0}
+    assert {level for s, level, _ in asked if s == f"c1:toys__a:{HEADLINE}:0.1"} == {0}
     assert len(asked) == 3 * 8 + 3 + 3
 
 
@@ -101,24 +102,30 @@ def no_bin(levels, wanted):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        (lambda s: {"levels": s.levels[:-1]}, "levels of 200 bins, expected 201"),
-        (lambda s: {"levels": s.levels[:0]}, "levels of 0 bins, expected 201"),
+        (lambda s: {"levels": s.levels[:-1]}, "levels of 200 coefficients, expected 201"),
+        (lambda s: {"levels": s.levels[:0]}, "levels of 0 coefficients, expected 201"),
         (lambda s: {"levels": s.levels + (s.levels == 7).astype(np.uint8)}, "level 8, expected 0 to 7"),
-        (lambda s: {"levels": s.levels - 1}, "a bin of level 255, expected 0 to 7"),
+        (lambda s: {"levels": s.levels - 1}, "a coefficient of level 255, expected 0 to 7"),
         (lambda s: {"levels": s.levels[::-1].copy()}, "level 0 differs from the mask"),
         (lambda s: {"levels": no_bin(s.levels, 0)}, "level 0 differs from the mask"),
-        (lambda s: {"levels": no_bin(s.levels, 3)}, r"levels of \[\d+, .*\] bins, expected \[\d+, .*201\]"),
-        (lambda s: {"mask": np.zeros(201, dtype=bool), "levels": no_bin(s.levels, 0)}, "levels of .* bins"),
-        (lambda s: {"family": "responsibility"}, "levels of family responsibility, expected none"),
+        (
+            lambda s: {"levels": no_bin(s.levels, 3)},
+            r"levels of \[\d+, .*\] coefficients, expected \[\d+, .*201\]",
+        ),
+        (
+            lambda s: {"mask": np.zeros(201, dtype=bool), "levels": no_bin(s.levels, 0)},
+            "levels of .* coefficients",
+        ),
+        (lambda s: {"family": HEADLINE}, f"levels of family {HEADLINE}, expected none"),
         (lambda s: {"degenerate": True}, "levels of a degenerate signal, expected none"),
     ],
 )
 def test_levels_that_cannot_be_are_refused(tmp_path, changes, why):
     clip = clip_of(0)
-    signal = signal_of(clip, "toys/a", "minimal", levels=True)
+    signal = signal_of(clip, "toys/a", MINIMAL, levels=True)
     signal = dataclasses.replace(signal, **changes(signal))
-    writer.add_reference(tmp_path, TASK, record_of("toys/a", ("minimal",), 1), [clip], [signal])
-    with pytest.raises(BadSignals, match=f"c0:toys__a:minimal:0.1: .*{why}"):
+    writer.add_reference(tmp_path, TASK, record_of("toys/a", (MINIMAL,), 1), [clip], [signal])
+    with pytest.raises(BadSignals, match=f"c0:toys__a:{MINIMAL}:0.1: .*{why}"):
         list(suites.load(str(tmp_path)).signals("deepfake", "toys__a"))
 
 
@@ -135,7 +142,7 @@ def test_levels_take_little_room(tmp_path):
         levels = np.empty(n_bins, dtype=np.uint8)
         levels[order] = np.repeat(np.arange(8), np.diff(sizes, prepend=0))
         signal = dataclasses.replace(
-            signal_of(clip_of(i), "toys/a", "minimal"), n_samples=48_000, mask=mask, levels=levels
+            signal_of(clip_of(i), "toys/a", MINIMAL), n_samples=48_000, mask=mask, levels=levels
         )
         rows.append(parquet_schema.signal_row(signal, None))
     parquet_io.write_rows(tmp_path / "s.parquet", rows, parquet_schema.SIGNALS)
@@ -153,16 +160,16 @@ def test_what_cannot_join_is_refused_and_nothing_changes(tmp_path):
     add(tmp_path)
     before = (tmp_path / "manifest.json").read_bytes()
     clips = [clip_of(0)]
-    found = [signal_of(clips[0], "toys/a", "minimal")]
-    record = record_of("toys/a", ("minimal",), 3, revision="d" * 64)
+    found = [signal_of(clips[0], "toys/a", MINIMAL)]
+    record = record_of("toys/a", (MINIMAL,), 3, revision="d" * 64)
     with pytest.raises(BadSignals, match="another revision or label map"):
         writer.add_reference(tmp_path, TASK, record, clips, found)
     other = [dataclasses.replace(clip_of(0, seed=77))]
     with pytest.raises(BadSignals, match="another clip named 'c0'"):
-        writer.add_reference(tmp_path, TASK, record_of("toys/b", ("minimal",)), other, found)
+        writer.add_reference(tmp_path, TASK, record_of("toys/b", (MINIMAL,)), other, found)
     longer = dataclasses.replace(TASK, max_seconds=60.0)
     with pytest.raises(BadSignals, match="other labels or preparation"):
-        writer.add_reference(tmp_path, longer, record_of("toys/b", ("minimal",)), clips, found)
+        writer.add_reference(tmp_path, longer, record_of("toys/b", (MINIMAL,)), clips, found)
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
@@ -208,7 +215,7 @@ def test_a_clip_of_another_truth_does_not_join(tmp_path):
     add(tmp_path)
     other = [dataclasses.replace(clip_of(0), label="bonafide")]
     with pytest.raises(BadSignals, match="as 'spoof', the corpus says 'bonafide'"):
-        writer.add_reference(tmp_path, TASK, record_of("toys/b", ("minimal",)), other, [])
+        writer.add_reference(tmp_path, TASK, record_of("toys/b", (MINIMAL,)), other, [])
 
 
 def test_a_file_that_differs_from_the_manifest_is_refused(tmp_path):
@@ -258,3 +265,101 @@ def test_rows_of_another_schema_are_refused(tmp_path):
         list(parquet_io.read_rows(tmp_path / "b.parquet", parquet_schema.CLIPS))
     with pytest.raises(BadSignals, match="columns of a verdicts file"):
         parquet_io.verdicts(tmp_path / "a.parquet")
+
+
+# --- the headline
+
+
+def test_the_headline_is_the_first_family_by_responsibility_and_stays(tmp_path):
+    add(tmp_path, families=("minimal@bands16", "responsibility@bands64", HEADLINE))
+    suite = suites.load(str(tmp_path))
+    assert suite.manifest.headlines == {"deepfake": "responsibility@bands64"}
+    assert suite.headline("deepfake") == suite.ref("deepfake").headline == "responsibility@bands64"
+    assert suite.families("deepfake") == ("responsibility@bands64", HEADLINE, "minimal@bands16")
+    add(tmp_path, "toys/b", families=(HEADLINE, "responsibility@bands64", MINIMAL))
+    grown = suites.load(str(tmp_path))
+    assert grown.headline("deepfake") == "responsibility@bands64"
+    assert grown.families("deepfake")[0] == "responsibility@bands64"
+
+
+def test_a_suite_without_a_family_by_responsibility_has_the_first_one_until_there_is_another(tmp_path):
+    add(tmp_path, families=(MINIMAL, "minimal@bands16"))
+    assert suites.load(str(tmp_path)).headline("deepfake") == MINIMAL
+    before = suites.load(str(tmp_path)).ref("deepfake").sha256
+    add(tmp_path, families=(HEADLINE,))
+    suite = suites.load(str(tmp_path))
+    assert suite.headline("deepfake") == HEADLINE
+    assert suite.ref("deepfake").sha256 != before
+
+
+def test_the_headline_is_part_of_what_a_suite_is(tmp_path):
+    add(tmp_path)
+    manifest = tmp_path / "manifest.json"
+    before = suites.load(str(tmp_path)).ref("deepfake")
+    raw = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**raw, "headlines": {"deepfake": MINIMAL}}))
+    after = suites.load(str(tmp_path)).ref("deepfake")
+    assert after.headline == MINIMAL
+    assert after.sha256 != before.sha256
+
+
+def test_signals_of_the_kind_of_the_headline_need_the_headline_too(tmp_path):
+    add(tmp_path)
+    before = (tmp_path / "manifest.json").read_bytes()
+    with pytest.raises(BadSignals) as refusal:
+        add(tmp_path, "toys/b", families=("responsibility@bands64", MINIMAL))
+    assert str(refusal.value) == (
+        f"the headline of {tmp_path} is responsibility@bands32, these signals are responsibility@bands64;"
+        " give --search responsibility@bands32, too, or choose another --out"
+    )
+    assert (tmp_path / "manifest.json").read_bytes() == before
+    add(tmp_path, "toys/b", families=("responsibility@bands64", HEADLINE))
+    add(tmp_path, "toys/c", families=("minimal@bands16",))  # of another kind: it may come first
+    add(tmp_path, families=("responsibility@bands64",))  # that of this reference is there
+    suite = suites.load(str(tmp_path))
+    assert suite.headline("deepfake") == HEADLINE
+    assert [c.family for c in suite.references("deepfake")[0].counts] == [
+        *(HEADLINE, "responsibility@bands64", MINIMAL)
+    ]
+
+
+def test_a_manifest_without_the_headline_of_a_task_is_refused_in_a_line(tmp_path):
+    add(tmp_path)
+    manifest = tmp_path / "manifest.json"
+    raw = json.loads(manifest.read_text())
+    for headlines in ({}, {"emotion": HEADLINE}, {"deepfake": "loudest@bins"}, {"deepfake": "minimal"}):
+        manifest.write_text(json.dumps({**raw, "headlines": headlines}))
+        with pytest.raises(BadSignals, match="has no family that ranks for deepfake"):
+            suites.load(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"survival": (1.0, 1.0, 1.0)}, "survival .*, expected 4 shares, 0 to 1"),
+        ({"survival": (1.0, 1.0, 1.0, 1.5)}, "survival .*, expected 4 shares, 0 to 1"),
+        ({"survival": (1.0, 1.0, 1.0, float("nan"))}, "survival .*, expected 4 shares, 0 to 1"),
+        ({"family": "loudest@bins"}, "no family is called 'loudest@bins'"),
+        ({"mask": np.ones(202, dtype=bool)}, "runs"),
+    ],
+)
+def test_survival_and_families_that_cannot_be_are_refused(tmp_path, changes, why):
+    clip = clip_of(0)
+    signal = signal_of(clip, "toys/a", MINIMAL)
+    row = parquet_schema.signal_row(dataclasses.replace(signal, **changes), None)
+    with pytest.raises(ValueError, match=why):
+        parquet_schema.signal_of(row)
+
+
+@pytest.mark.parametrize("family", ["minimal@bins", "minimal@blocks10ms", "minimal@tiles2x4"])
+def test_masks_and_levels_of_every_domain_come_back(tmp_path, family):
+    clips = [toy_models.clip_of(i, 4_800) for i in range(3)]
+    signals = toy_models.add_signals(tmp_path, families=(family,), levels=True, clips=clips)
+    stored = list(suites.load(str(tmp_path)).signals("deepfake", "toys__a"))
+    assert len(stored) == len(signals) == 3
+    for (again, waveform), signal in zip(stored, signals, strict=True):
+        np.testing.assert_array_equal(again.mask, signal.mask)
+        np.testing.assert_array_equal(again.levels, signal.levels)
+        assert again.survival == signal.survival
+        assert (again.n_atoms, again.family, again.rest_clip) == (signal.n_atoms, family, None)
+        assert audio.sha256(waveform) == signal.sha256

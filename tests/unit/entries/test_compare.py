@@ -11,6 +11,7 @@ import pytest
 from harness.entries.compare import Comparison, compare
 from harness.tasks import TASKS
 from tests.helpers.entries import frame, make_entry
+from tests.helpers.families import HEADLINE
 
 TASK = TASKS["emotion"]
 ROWS = frame(make_entry(n_clips=6, n_degenerate=1, levels=range(8))[1])
@@ -23,7 +24,7 @@ def copy(rows: pd.DataFrame = ROWS) -> pd.DataFrame:
 
 
 def compared(found: pd.DataFrame, again: pd.DataFrame, *, whole: bool = True) -> Comparison:
-    return compare(found, again, TASK, "float32", whole=whole)
+    return compare(found, again, TASK, "float32", HEADLINE, whole=whole)
 
 
 def some_signal(rows: pd.DataFrame) -> int:
@@ -94,7 +95,7 @@ def test_a_tie_of_the_lift_is_counted_by_the_way_it_fell(
     stimulus: str, stated_accepted: bool, counts: tuple[int, int]
 ) -> None:
     stated, again = copy(), copy()
-    headline = (again["family"] == "responsibility") & (again["stimulus"] == stimulus)
+    headline = (again["family"] == HEADLINE) & (again["stimulus"] == stimulus)
     i = int(np.flatnonzero(headline)[0])
     expected = str(again["expected"][i])
     other = next(label for label in ("happy", "sad") if label != expected)

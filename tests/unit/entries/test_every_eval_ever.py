@@ -20,13 +20,14 @@ from harness.entries.export import Source
 from harness.schemas import Entry
 from harness.types import OTHER, DatasetRef
 from tests.helpers.entries import make_entry
+from tests.helpers.families import HEADLINE, MINIMAL
 from tests.helpers.repository import DATA
 
 NOBODY = Source()
 BOARD = Source("The board", "https://example.org/board")
 SHA256 = "5" * 64
-HUB = DatasetRef("org/signals", "c" * 40, "emotion", "test", SHA256)
-EMBEDDED = DatasetRef("embedded/starter", SHA256, "emotion", "test", SHA256)
+HUB = DatasetRef("org/signals", "c" * 40, "emotion", "test", SHA256, HEADLINE)
+EMBEDDED = DatasetRef("embedded/starter", SHA256, "emotion", "test", SHA256, HEADLINE)
 
 
 @cache
@@ -121,7 +122,7 @@ def test_every_number_has_its_interval() -> None:
 
 
 def test_what_could_not_be_counted_is_left_out() -> None:
-    results = every_eval_ever.record(of(HUB, families=("minimal",)), NOBODY, created=0)["evaluation_results"]
+    results = every_eval_ever.record(of(HUB, families=(MINIMAL,)), NOBODY, created=0)["evaluation_results"]
     assert [result["metric_config"]["metric_id"] for result in results] == ["accuracy", "f1_macro"]
 
 
@@ -171,7 +172,7 @@ def test_the_numbers_can_be_counted_from_the_samples(tmp_path: Path, options: di
     scores = {r["evaluation_result_id"]: r["score_details"]["score"] for r in record["evaluation_results"]}
     assert {line["evaluation_result_id"] for line in lines} <= scores.keys()
     for name in ("transfer", "swap"):
-        of_rate = [line for line in lines if line["evaluation_result_id"] == f"emotion.responsibility.{name}"]
+        of_rate = [line for line in lines if line["evaluation_result_id"] == f"emotion.{HEADLINE}.{name}"]
         signals = means(
             (
                 (x["metadata"]["reference"], x["metadata"]["clip_id"], x["metadata"]["draw"]),
@@ -181,7 +182,7 @@ def test_the_numbers_can_be_counted_from_the_samples(tmp_path: Path, options: di
         )
         clips = means(((reference, clip), value) for (reference, clip, _), value in signals.items())
         references = means((reference, value) for (reference, _), value in clips.items())
-        assert fmean(references.values()) == pytest.approx(scores[f"emotion.responsibility.{name}"])
+        assert fmean(references.values()) == pytest.approx(scores[f"emotion.{HEADLINE}.{name}"])
     whole = [x["evaluation"]["score"] for x in lines if x["evaluation_result_id"] == "emotion.whole.accuracy"]
     assert fmean(whole) == pytest.approx(scores["emotion.whole.accuracy"])
     assert entry.model.repo_id not in {line["metadata"].get("reference") for line in lines}

@@ -19,12 +19,13 @@ from harness.errors import BadInput
 from harness.schemas import Entry
 from harness.types import DatasetRef, Estimate
 from tests.helpers.entries import make_entry
+from tests.helpers.families import HEADLINE
 
 NOBODY = Source()
 BOARD = Source("The board", "https://example.org/board")
 SHA256 = "5" * 64
-HUB = DatasetRef("org/signals", "c" * 40, "emotion", "test", SHA256)
-EMBEDDED = DatasetRef("embedded/starter", SHA256, "emotion", "test", SHA256)
+HUB = DatasetRef("org/signals", "c" * 40, "emotion", "test", SHA256, HEADLINE)
+EMBEDDED = DatasetRef("embedded/starter", SHA256, "emotion", "test", SHA256, HEADLINE)
 
 
 def made(signals: DatasetRef = HUB, *, ranked: bool = True, lift: float | None = 0.25) -> Entry:
@@ -106,7 +107,7 @@ def test_eval_results_are_those_of_huggingface_hub(source: Source) -> None:
     assert (result.value, result.date) == (0.25, "2026-01-02T03:04:05Z")
     assert (result.source_url, result.source_name) == (source.url, source.name)
     assert result.notes == (
-        "lift, signals of family responsibility; 95 % interval 0.1250 to 0.3750, n = 40 (clip bootstrap);"
+        f"lift, signals of family {HEADLINE}; 95 % interval 0.1250 to 0.3750, n = 40 (clip bootstrap);"
         " for this panel of 2 references; goodenough 0.1.0, protocol 2"
     )
 

@@ -14,6 +14,7 @@ from harness.entries import store
 from harness.entries.suite_check import check_against_suite
 from harness.schemas import Entry
 from harness.types import PROTOCOL, Verdict
+from tests.helpers.families import HEADLINE, MINIMAL
 from tests.helpers.repository import DATA
 from tests.helpers.small_suite import CLASSES, entry_on, small_suite
 
@@ -60,8 +61,8 @@ def test_an_entry_that_answers_the_suite_has_no_problems(against: Callable[[Chan
     assert against(lambda verdicts: verdicts) == []
 
 
-NESTED, PLAIN = "c1:toys__a:minimal:0.1", "c1:toys__b:minimal:0.1"
-SECOND = "c1:toys__b:responsibility:0.2"
+NESTED, PLAIN = f"c1:toys__a:{MINIMAL}:0.1", f"c1:toys__b:{MINIMAL}:0.1"
+SECOND = f"c1:toys__b:{HEADLINE}:0.2"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_swaps_of_clips_of_the_same_class_in_another_order_or_too_few_are_named(
     against: Callable[[Change], list[str]], made: tuple[Entry, list[Verdict]]
 ) -> None:
     _, verdicts = made
-    name = "c0:toys__a:responsibility:0.1"
+    name = f"c0:toys__a:{HEADLINE}:0.1"
     due = others_of(verdicts, name)
     assert len(due) == 3
     assert {CLASSES[int(clip[1:])] for clip in due} == {"bonafide"}

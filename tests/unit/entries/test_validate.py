@@ -31,6 +31,7 @@ from harness.schemas import to_json
 from harness.tasks import TASKS, Task
 from harness.types import OTHER, Verdict
 from tests.helpers.entries import frame, make_entry
+from tests.helpers.families import HEADLINE, MINIMAL
 
 MADE = make_entry(n_clips=6, n_degenerate=1)
 FIRST, SECOND = "toys/first", "toys/second"
@@ -68,7 +69,7 @@ def with_json(folder: Path, path: str, value: Any) -> None:
         {},
         {"repo_id": FIRST},
         {"labels": ("sad", "fear"), "silence": OTHER},
-        {"task": "deepfake", "labels": ("spoof", "bonafide"), "families": ("responsibility",)},
+        {"task": "deepfake", "labels": ("spoof", "bonafide"), "families": (HEADLINE,)},
         {"levels": range(8), "references": (FIRST,), "n_degenerate": 0},
         {"n_degenerate": 6},
         {"n_draws": 3},
@@ -228,13 +229,40 @@ def test_infinity_and_numbers_too_large_for_a_float_are_refused(folder: Path) ->
         ("references", [], "references: 0, expected 1 to 200"),
         ("references.0.model.repo_id", "x y/z", "references.0.model.repo_id: 'x y/z', expected org/name"),
         ("references.0.model.revision", "main", "references.0.model.revision: 'main', expected"),
-        ("references.0.family", "maximal", "references.0.family: 'maximal', expected one of"),
-        ("references.0.family", "minimal", "stands 2 times with family 'minimal', expected once"),
+        (
+            "references.0.family",
+            "maximal",
+            "references.0.family: 'maximal', expected a kind and a resolution",
+        ),
+        ("references.0.family", MINIMAL, "stands 2 times with family 'minimal@bins', expected once"),
+        (
+            "references.0.family",
+            "responsibility",
+            "'responsibility', expected a kind and a resolution, as in",
+        ),
+        ("references.0.family", "responsibility@", "'responsibility@', expected a kind and a resolution"),
+        ("references.0.family", "minimal@bans", "'minimal@bans', expected a kind and a resolution"),
+        ("references.0.family", "minimal@bins+zero", "'minimal@bins+zero', expected a kind and a resolution"),
+        (
+            "references.0.family",
+            f"{HEADLINE} ",
+            "responsibility@bands32 ', expected a kind and a resolution",
+        ),
+        (
+            "signals.headline",
+            "responsibility",
+            "signals.headline: 'responsibility', expected a family of signals",
+        ),
+        ("signals.headline", "", "signals.headline: '', expected a family of signals"),
+        (
+            "signals.headline",
+            "largest@bins",
+            "signals.headline: 'largest@bins', expected a family of signals",
+        ),
         ("references.0.model.revision", "0" * 40, "'toys__first' stands for 2 different models"),
         ("references.0.n_signals", -1, "references.0.n_signals: -1, expected 0 to"),
         ("references.0.n_signals", 10**300, "entry.json: it holds a number beyond 1e+38"),
-        ("references.0.bands", 1, "references.0.bands: 1, expected 2 to 1000000, or nothing for single bins"),
-        ("references.0.bands", 10**7, "references.0.bands: 10000000, expected 2 to"),
+        ("references.0.bands", 128, "references.0.bands: Unexpected keyword argument"),
         ("references.0.seed", -1, "references.0.seed: -1, expected 0 to"),
         ("references.0.seed", 2**63, "references.0.seed: 9223372036854775808, expected 0 to"),
         ("references.0.n_draws", 0, "references.0.n_draws: 0, expected 1 to 100"),
@@ -294,7 +322,7 @@ def test_a_submission_does_not_come_from_the_future(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("references.0.n_signals", 7, "5 signals of toys/first, family responsibility, expected 6"),
+        ("references.0.n_signals", 7, "5 signals of toys/first, family responsibility@bands32, expected 6"),
         ("n_verdicts", 3, f"n_verdicts: 3, expected {len(MADE[1])}, as in the file"),
         ("verdicts_sha256", "0" * 64, "verdicts_sha256: '0000"),
     ],
@@ -340,6 +368,13 @@ def test_the_list_of_problems_is_bounded(folder: Path) -> None:
         ("families.0.by_class", {}, "families.0.by_class: 0 parts, expected"),
         ("families.0.cells.0.same_weights", True, "same_weights: True, expected False"),
         ("families", [], "scorecard.families: 0 parts, expected 2 parts"),
+        (
+            "families.0.family",
+            MINIMAL,
+            "families.0.family: 'minimal@bins', expected 'responsibility@bands32'",
+        ),
+        ("families.0.robust.lift.n", 1000, "families.0.robust.lift.n: 1000, expected"),
+        ("headline_family", MINIMAL, "headline_family: 'minimal@bins', expected 'responsibility@bands32'"),
         ("whole.accuracy.value", None, "whole.accuracy.value: nothing, expected"),
         ("known_answer", 1.0, "known_answer: 1.0, expected nothing"),
         ("ranked", True, "scorecard.ranked: True, expected False"),
@@ -363,6 +398,16 @@ def test_scores_agree_within_a_billionth(folder: Path, shift: float, refused: bo
     assert bool(found(folder)) is refused
 
 
+@pytest.mark.parametrize("headline", [MINIMAL, "responsibility@tiles8x16"])
+def test_an_entry_that_states_another_headline_is_refused(folder: Path, headline: str) -> None:
+    """Its likeness and its scorecard are of the headline; of a family without signals there is neither."""
+    with_json(folder, "signals.headline", headline)
+    lines = found(folder)
+    assert lines
+    assert all(line.startswith("likeness.") for line in lines)
+    assert all(line.endswith("as counted from the verdicts") for line in lines)
+
+
 def test_of_many_differing_fields_a_few_are_shown(folder: Path, tmp_path: Path) -> None:
     other, _ = make_entry(n_clips=6, n_degenerate=1, acceptance=0.0, whole_accuracy=0.1)
     with_json(folder, "scorecard", json.loads(to_json(other))["scorecard"])
@@ -376,7 +421,9 @@ def test_a_reference_that_rejects_its_own_signal_is_not_valid(tmp_path: Path) ->
     entry, verdicts = make_entry(repo_id=FIRST, n_clips=6, n_degenerate=1)
     i = next(i for i, v in enumerate(verdicts) if v.stimulus == "signal" and v.reference == FIRST)
     verdicts[i] = answered(verdicts[i], OTHER)
-    counted = summarise(frame(verdicts), TASKS["emotion"], entry.model, entry.references, entry.label_map)
+    counted = summarise(
+        frame(verdicts), TASKS["emotion"], entry.model, entry.references, entry.label_map, HEADLINE
+    )
     own, *others = entry.likeness
     likeness = (dataclasses.replace(own, n_accepted=own.n_accepted - 1), *others)
     changed = dataclasses.replace(entry, scorecard=counted, likeness=likeness)
@@ -456,10 +503,21 @@ LABELS = len(TASKS["emotion"].labels)
         ("signal", "stimulus", "noise", "stimulus is 'noise', expected one of whole, signal"),
         ("signal", "family", "maximal", "family is 'maximal', expected one of"),
         ("signal", "family", None, "family is nothing, expected one of"),
-        ("whole", "family", "minimal", "family is 'minimal', expected nothing for whole clips and silence"),
+        (
+            "signal",
+            "family",
+            "minimal@bands64",
+            "family is 'minimal@bands64', expected one of minimal@bins, resp",
+        ),
+        (
+            "whole",
+            "family",
+            MINIMAL,
+            "family is 'minimal@bins', expected nothing for whole clips and silence",
+        ),
         ("signal", "reference", "toys/third", "reference is 'toys/third', expected a reference"),
         ("silence", "reference", FIRST, "reference is 'toys/first', expected nothing"),
-        ("largest", "level", 0, "level is 0, expected 0 to 7 for signals of family minimal, and nothing"),
+        ("largest", "level", 0, "level is 0, expected 0 to 7 for signals of families minimal@, and nothing"),
         ("whole", "clip_id", None, "clip_id is nothing, expected plain text"),
         ("whole", "clip_id", "a\x1b[2Jb", "clip_id is 'a\\x1b[2Jb', expected plain text"),
         ("whole", "clip_id", "<script>", "clip_id is '<script>', expected plain text"),
@@ -539,6 +597,15 @@ LABELS = len(TASKS["emotion"].labels)
         ("signal", "energy_seen", 1.00001, "energy_seen is 1.0000"),
         ("signal", "energy_seen", -1e-9, "energy_seen is -1e-09, expected a share"),
         ("signal", "energy_seen", None, "energy_seen is nothing, expected a share"),
+        (
+            "signal",
+            "robust",
+            None,
+            "robust is nothing, expected true or false, the same in all rows of a sig",
+        ),
+        ("swap", "robust", not MADE[1][first("swap")].robust, "expected true or false, the same in all rows"),
+        ("whole", "robust", True, "robust is True, expected nothing for whole clips and silence"),
+        ("silence", "robust", False, "robust is False, expected nothing for whole clips and silence"),
     ],
 )
 def test_a_row_that_cannot_be_is_named(
@@ -566,7 +633,7 @@ def test_signals_of_several_draws_are_told_apart_by_their_ids(tmp_path: Path) ->
 @pytest.mark.parametrize("level", [None, -1, 8])
 def test_a_signal_of_family_minimal_has_a_level_from_0_to_7(tmp_path: Path, level: int | None) -> None:
     entry, verdicts = MADE
-    i = first("signal", "minimal")
+    i = first("signal", MINIMAL)
     changed = [*verdicts]
     changed[i] = dataclasses.replace(verdicts[i], level=level)
     lines = found(store.write(tmp_path, entry, changed))
@@ -584,7 +651,7 @@ def without(wrong: Callable[[Verdict], bool]) -> Change:
     return lambda verdicts: [v for v in verdicts if not wrong(v)]
 
 
-SIGNAL = MADE[1][first("signal", "responsibility")].signal_id
+SIGNAL = MADE[1][first("signal", HEADLINE)].signal_id
 SWAPPED = make_entry(n_clips=12, n_degenerate=1, whole_accuracy=1.0)
 """Of its clips 1, 3, 5, ..., which are of one length, every other one is of one class."""
 
@@ -594,7 +661,7 @@ SWAPPED = make_entry(n_clips=12, n_degenerate=1, whole_accuracy=1.0)
     [
         (
             without(lambda v: v.signal_id == SIGNAL),
-            "10 signals of toys/first, family responsibility, expected 11",
+            "10 signals of toys/first, family responsibility@bands32, expected 11",
         ),
         *(
             (
@@ -614,7 +681,7 @@ SWAPPED = make_entry(n_clips=12, n_degenerate=1, whole_accuracy=1.0)
             lambda v: [*v, v[first("largest")]],
             "has two rows of one stimulus, level and replicate, expected one",
         ),
-        (lambda v: [*v, v[first("signal", "minimal")]], "has two rows of one stimulus, level and replicate"),
+        (lambda v: [*v, v[first("signal", MINIMAL)]], "has two rows of one stimulus, level and replicate"),
         (lambda v: [*v, v[first("swap")]], "has two rows of one stimulus, level and replicate"),
         (lambda v: [*v, v[first("matched")]], "has two rows of one stimulus, level and replicate"),
         (
@@ -647,7 +714,7 @@ SWAPPED = make_entry(n_clips=12, n_degenerate=1, whole_accuracy=1.0)
             ],
             f"'{SIGNAL}' has a swap control of a clip that its reference gives the same class",
         ),
-        (lambda v: [v[0]], "0 signals of toys/first, family responsibility, expected 11"),
+        (lambda v: [v[0]], "0 signals of toys/first, family responsibility@bands32, expected 11"),
         (
             lambda v: [answered_with_expected(x) if x.stimulus == "largest" else x for x in v],
             "has rows with different expected, expected one",
@@ -685,7 +752,7 @@ def answered_with_expected(verdict: Verdict) -> Verdict:
 
 def test_a_level_above_0_needs_a_level_0(tmp_path: Path) -> None:
     entry, verdicts = MADE
-    i = first("signal", "minimal")
+    i = first("signal", MINIMAL)
     changed = [dataclasses.replace(v, level=3) if v is verdicts[i] else v for v in verdicts]
     lines = found(store.write(tmp_path, entry, changed))
     assert any("has no row of stimulus 'signal'" in line for line in lines), lines
@@ -700,11 +767,11 @@ def test_levels_change_no_number_of_an_entry() -> None:
     assert len(NESTED[1]) == len(MADE[1]) + 2 * 5 * 7
 
 
-MINIMAL = MADE[1][first("signal", "minimal")].signal_id
+LEVELLED = MADE[1][first("signal", MINIMAL)].signal_id
 
 
 def of_level(*levels: int) -> Callable[[Verdict], bool]:
-    return lambda v: v.signal_id == MINIMAL and v.level in levels
+    return lambda v: v.signal_id == LEVELLED and v.level in levels
 
 
 def relevelled(old: int, new: int) -> Change:
@@ -714,30 +781,28 @@ def relevelled(old: int, new: int) -> Change:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (without(of_level(7)), f"'{MINIMAL}' has only some levels, expected level 0 alone or 0 to 7"),
-        (without(of_level(1)), f"'{MINIMAL}' has only some levels, expected level 0 alone or 0 to 7"),
-        (without(of_level(*range(2, 8))), f"'{MINIMAL}' has only some levels"),
-        (without(of_level(0)), f"'{MINIMAL}' has only some levels"),
-        (without(of_level(0)), f"'{MINIMAL}' has no row of stimulus 'signal', expected one"),
-        (relevelled(5, 6), f"'{MINIMAL}' has two rows of one stimulus, level and replicate, expected one"),
-        (relevelled(5, 6), f"'{MINIMAL}' has only some levels"),
-        (relevelled(3, 8), "level is 8, expected 0 to 7 for signals of family minimal"),
+        (without(of_level(7)), f"'{LEVELLED}' has only some levels, expected level 0 alone or 0 to 7"),
+        (without(of_level(1)), f"'{LEVELLED}' has only some levels, expected level 0 alone or 0 to 7"),
+        (without(of_level(*range(2, 8))), f"'{LEVELLED}' has only some levels"),
+        (without(of_level(0)), f"'{LEVELLED}' has only some levels"),
+        (without(of_level(0)), f"'{LEVELLED}' has no row of stimulus 'signal', expected one"),
+        (relevelled(5, 6), f"'{LEVELLED}' has two rows of one stimulus, level and replicate, expected one"),
+        (relevelled(5, 6), f"'{LEVELLED}' has only some levels"),
+        (relevelled(3, 8), "level is 8, expected 0 to 7 for signals of families minimal@"),
         (
             lambda v: [*v, *filter(of_level(4), v)],
             "has two rows of one stimulus, level and replicate, expected one",
         ),
         (
             lambda v: [dataclasses.replace(x, level=2) if x.stimulus == "largest" else x for x in v],
-            "level is 2, expected 0 to 7 for signals of family minimal, and nothing for all else",
+            "level is 2, expected 0 to 7 for signals of families minimal@, and nothing for all else",
         ),
         (
             lambda v: [
-                dataclasses.replace(x, level=0)
-                if (x.stimulus, x.family) == ("signal", "responsibility")
-                else x
+                dataclasses.replace(x, level=0) if (x.stimulus, x.family) == ("signal", HEADLINE) else x
                 for x in v
             ],
-            "level is 0, expected 0 to 7 for signals of family minimal, and nothing for all else",
+            "level is 0, expected 0 to 7 for signals of families minimal@, and nothing for all else",
         ),
         (
             lambda v: [answered_with_expected(x) if of_level(6)(x) else x for x in v],
@@ -907,14 +972,19 @@ def holds(value: Any, part: Any) -> bool:
     )
 
 
-WORDS = (
-    st.none() | st.sampled_from(["whole", "signal", "silence", "minimal", FIRST, "sad", OTHER]) | st.text()
-)
+WORDS = st.none() | st.sampled_from(["whole", "signal", "silence", MINIMAL, FIRST, "sad", OTHER]) | st.text()
 FLOATS = st.none() | st.floats(width=32)
 INTEGERS = st.none() | st.integers(-(2**31), 2**31 - 1)
+BY_TYPE = {
+    pa.string(): WORDS,
+    pa.float32(): FLOATS,
+    pa.int32(): INTEGERS,
+    pa.bool_(): st.none() | st.booleans(),
+}
 VALUES = {
-    name: WORDS if kind == pa.string() else FLOATS if kind == pa.float32() else INTEGERS
+    name: BY_TYPE[kind]
     for name, kind in zip(parquet_schema.VERDICTS.names, parquet_schema.VERDICTS.types, strict=True)
+    if name != "p"
 } | {"p": st.none() | st.lists(FLOATS, min_size=LABELS, max_size=LABELS) | st.lists(FLOATS, max_size=3)}
 CELLS = st.sampled_from(sorted(VALUES)).flatmap(lambda name: st.tuples(st.just(name), VALUES[name]))
 

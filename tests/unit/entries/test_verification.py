@@ -47,7 +47,7 @@ def test_a_verification_comes_back_as_it_was_written_and_lies_beside_the_entry(f
 
 
 def test_one_that_tells_of_mismatches_is_sound_too(folder: Path) -> None:
-    mismatch = Mismatch("signal", "c:a__b:minimal", "c", 0, 16_000, "predicted_raw", "Sad", "Fear")
+    mismatch = Mismatch("signal", "c:a__b:minimal@bins", "c", 0, 16_000, "predicted_raw", "Sad", "Fear")
     told = {"n_same": 38, "holds": False, "mismatches": (mismatch, mismatch), "max_difference": 0.5}
     assert changed(folder, **told) == []
     many = {"n_same": 10, "holds": False, "mismatches": (mismatch,) * 20, "max_difference": 0.5}

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import placements, spectra
+from harness import placements
+from harness.domains.masks import from_runs, runs
 from harness.evaluation import stimuli
 
 masks = st.lists(st.booleans(), min_size=2, max_size=60).map(np.array)
@@ -33,24 +34,24 @@ masks = st.lists(st.booleans(), min_size=2, max_size=60).map(np.array)
 def test_a_mask_of_nine_bins_is_carried_by_frequency(kept, n_bins, carried):
     mask = np.zeros(9, dtype=bool)
     mask[list(kept)] = True
-    found = stimuli.transfer_mask(mask, n_bins)
+    found = stimuli.transfer_mask(mask, (1, len(mask)), (1, n_bins))
     assert len(found) == n_bins
     assert np.flatnonzero(found).tolist() == list(carried)
 
 
 @given(masks, st.integers(1, 300))
 def test_a_carried_run_keeps_its_ends_within_a_bin_and_is_never_empty(mask, n_bins):
-    found = stimuli.transfer_mask(mask, n_bins)
+    found = stimuli.transfer_mask(mask, (1, len(mask)), (1, n_bins))
     assert found.any() == mask.any()
     scale = (n_bins - 1) / max(len(mask) - 1, 1)
-    rows = spectra.runs(mask)
+    rows = runs(mask)
     assert not mask.all() or found.all()
     for first, n in rows:
         end = min((first + n) * scale, n_bins)
         at = np.flatnonzero(found[max(0, round(first * scale) - 1) : int(end) + 2])
         assert len(at) > 0
     assert found.sum() <= sum(max(1, n * scale + 1) for _, n in rows)
-    np.testing.assert_array_equal(stimuli.transfer_mask(mask, len(mask)), mask)
+    np.testing.assert_array_equal(stimuli.transfer_mask(mask, (1, len(mask)), (1, len(mask))), mask)
 
 
 # --- occupied_band and elsewhere
@@ -101,7 +102,7 @@ def test_runs_elsewhere_keep_their_lengths_touch_nowhere_and_stay_in_the_band(ma
     first = data.draw(st.integers(0, len(mask) - 1))
     end = data.draw(st.integers(first + 1, len(mask)))
     drawn = placements.random_placements(mask, (first, end), 20, np.random.default_rng(seed))
-    lengths = spectra.runs(mask)[:, 1]
+    lengths = runs(mask)[:, 1]
     if drawn is None:
         assert lengths.sum() + len(lengths) - 1 > end - first
         return
@@ -109,7 +110,7 @@ def test_runs_elsewhere_keep_their_lengths_touch_nowhere_and_stay_in_the_band(ma
         drawn, placements.random_placements(mask, (first, end), 20, np.random.default_rng(seed))
     )
     for rows in drawn:
-        found = spectra.from_runs(rows, len(mask))  # refuses what touches or overlaps
+        found = from_runs(rows, len(mask))  # refuses what touches or overlaps
         assert sorted(rows[:, 1].tolist()) == sorted(lengths.tolist())
         assert not found[:first].any()
         assert not found[end:].any()

@@ -6,14 +6,15 @@ import threading
 import numpy as np
 import pytest
 
-from harness import spectra
 from harness.dataset import suites, writer
+from harness.domains import fft
 from harness.errors import BadSignals
 from harness.evaluation import predict, stimuli
 from harness.evaluation.units import Unit, evaluation_order, shard_of, units_of
 from harness.model_facts import ModelFacts
-from harness.types import FAMILIES, STIMULI
+from harness.types import STIMULI
 from tests.helpers import toy_models
+from tests.helpers.families import FAMILIES, HEADLINE, MINIMAL
 from tests.helpers.loud_model import LABELS, LoudModel
 from tests.helpers.toy_models import TASK
 
@@ -21,7 +22,7 @@ from tests.helpers.toy_models import TASK
 @pytest.fixture
 def suite(tmp_path):
     toy_models.add_signals(tmp_path)
-    toy_models.add_signals(tmp_path, "toys/b", families=("minimal",))
+    toy_models.add_signals(tmp_path, "toys/b", families=(MINIMAL,))
     return suites.load(str(tmp_path))
 
 
@@ -68,13 +69,13 @@ def test_a_verdict_says_what_was_heard_and_what_was_expected(suite):
     assert (silence["predicted_raw"], silence["predicted"]) == ("music", "other")
     assert silence["p"] == pytest.approx((0.0, 0.0), abs=0.2)
     assert (silence["clip_id"], silence["draw"], silence["replicate"]) == (None, None, None)
-    signal = units["signal:c0:toys__a:minimal:0.1"][0]
+    signal = units[f"signal:c0:toys__a:{MINIMAL}:0.1"][0]
     assert (signal["stimulus"], signal["expected"], signal["level"]) == ("signal", "spoof", 0)
     assert (signal["draw"], signal["replicate"], signal["other_clip"]) == (1, None, None)
     assert signal["p_expected"] == signal["p"][TASK.labels.index("spoof")]
     assert signal["predicted"] == {"fake": "spoof", "real": "bonafide"}[signal["predicted_raw"]]
     assert (signal["seconds_seen"], signal["energy_seen"]) == (pytest.approx(0.025), 1.0)
-    assert units["signal:c0:toys__a:responsibility:0.1"][0]["level"] is None
+    assert units[f"signal:c0:toys__a:{HEADLINE}:0.1"][0]["level"] is None
 
 
 def test_the_verdict_of_a_swap_names_the_clip_that_it_was_made_of_and_its_length(tmp_path):
@@ -142,7 +143,7 @@ def test_units_are_visited_clip_by_clip_and_the_headline_comes_first(suite):
     assert [len({u.clip_id for u in block}) for block in blocks] == [1] * 5
     for block in blocks[1:]:
         families = [u.family for u in block]
-        assert families == sorted(families, key=[None, "responsibility", "minimal"].index)
+        assert families == sorted(families, key=[None, HEADLINE, MINIMAL].index)
     assert [b[0].key for b in evaluation_order(units[::-1], TASK)] == [b[0].key for b in blocks]
 
 
@@ -177,7 +178,7 @@ def test_the_content_of_a_unit_changes_with_what_is_asked_and_with_nothing_else(
     }
     assert of["a"].items() < of["b"].items()
     differing = {key for key in of["a"] if of["a"][key] != of["levels"][key]}
-    assert differing == {key for key in of["a"] if ":minimal:" in key}
+    assert differing == {key for key in of["a"] if f":{MINIMAL}:" in key}
     assert len(set(of["b"].values())) == len(of["b"])
     # Another sound under the name of a clip: what is made of it differs, its stand-ins' signals included.
     differing = {key for key in of["a"] if of["a"][key] != of["other"][key]}
@@ -201,7 +202,7 @@ def test_levels_1_to_7_of_a_minimal_signal_are_asked_beside_level_0(tmp_path):
     assert list(plain) == list(nested)
     for key, verdicts in nested.items():
         further = [v for v in verdicts if v["level"]]
-        assert [v["level"] for v in further] == (list(range(1, 8)) if ":minimal:" in key else [])
+        assert [v["level"] for v in further] == (list(range(1, 8)) if f":{MINIMAL}:" in key else [])
         assert {v["stimulus"] for v in further} <= {"signal"}
         assert [v for v in verdicts if not v["level"]] == plain[key]
         for v in further:
@@ -215,16 +216,16 @@ def test_a_level_is_made_of_its_bins_of_the_clip_and_the_last_is_the_clip(tmp_pa
     suite = suites.load(str(tmp_path))
     clip = suite.clips("deepfake")["c1"]
     of_family = {s.family: s for s, _ in suite.signals("deepfake", "toys__a") if s.clip_id == "c1"}
-    assert not any(s.level for s in stimuli.of_signal(of_family["responsibility"], clip, ()))
-    signal = of_family["minimal"]
-    X = spectra.spectrum(clip.waveform)
+    assert not any(s.level for s in stimuli.of_signal(of_family[HEADLINE], clip, ()))
+    signal = of_family[MINIMAL]
+    X = fft.spectrum(clip.waveform)
     scale = np.abs(X).max()
     further = [s for s in stimuli.of_signal(signal, clip, ()) if s.level]
     made = dict(zip((s.level for s in further), stimuli.sounds(further), strict=True))
     assert list(made) == list(range(1, 8))
     for level, waveform in made.items():
         wanted = np.where(signal.levels <= level, X, 0)
-        np.testing.assert_allclose(spectra.spectrum(waveform), wanted, atol=1e-6 * scale)
+        np.testing.assert_allclose(fft.spectrum(waveform), wanted, atol=1e-6 * scale)
     np.testing.assert_array_max_ulp(made[7], clip.waveform, maxulp=1)
 
 

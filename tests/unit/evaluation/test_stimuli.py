@@ -14,13 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import placements, spectra
-from harness.dataset import suites
+from harness import placements
+from harness.dataset import clip_cache, suites
+from harness.domains import fft
+from harness.domains.masks import runs
 from harness.evaluation import stimuli
 from harness.evaluation.stimuli import Stimulus, control, of_signal, sounds, swap_clips
 from harness.evaluation.units import units_of
 from harness.types import N_MATCHED, N_SWAPS, Clip, Mask, SufficientSignal, Waveform
 from tests.helpers import toy_models
+from tests.helpers.families import HEADLINE, MINIMAL
 from tests.helpers.repository import ROOT
 
 
@@ -196,18 +199,18 @@ def test_matched_is_the_same_runs_elsewhere_in_the_occupied_band(
     case: tuple[Clip, SufficientSignal, list[Clip]],
 ) -> None:
     clip, signal, _ = case
-    energy = spectra.bin_energy(spectra.spectrum(clip.waveform), len(clip.waveform))
+    energy = fft.bin_energy(fft.spectrum(clip.waveform), len(clip.waveform))
     first, end = placements.occupied_band(energy)
     made = of_name(of_signal(signal, clip, ()), "matched")
     assert len(made) <= N_MATCHED
     assert [stimulus.replicate for stimulus in made] == list(range(len(made)))
     assert len({stimulus.sound for stimulus in made}) == len(made)
-    lengths = sorted(spectra.runs(signal.mask)[:, 1].tolist())
+    lengths = sorted(runs(signal.mask)[:, 1].tolist())
     overlaps = [int((stimulus.mask & signal.mask).sum()) / signal.n_kept for stimulus in made]
     for stimulus in made:
         assert stimulus.clip is clip
         # As many runs of the same lengths: none touches another.
-        assert sorted(spectra.runs(stimulus.mask)[:, 1].tolist()) == lengths
+        assert sorted(runs(stimulus.mask)[:, 1].tolist()) == lengths
         assert not stimulus.mask[:first].any()
         assert not stimulus.mask[end:].any()
     assert all(overlap <= 0.1 for overlap in overlaps) or 0.1 < min(overlaps) <= max(overlaps) < 0.5
@@ -227,7 +230,9 @@ def test_swap_is_the_same_mask_of_the_other_clip(case: tuple[Clip, SufficientSig
     assert [stimulus.clip.clip_id for stimulus in made] == [other.clip_id for other in others]
     for stimulus, other in zip(made, others, strict=True):
         if stimulus.mask.any():
-            carried = stimuli.transfer_mask(signal.mask, len(other.waveform) // 2 + 1)
+            carried = stimuli.transfer_mask(
+                signal.mask, (1, len(signal.mask)), (1, len(other.waveform) // 2 + 1)
+            )
             np.testing.assert_array_equal(stimulus.mask, carried)
 
 
@@ -274,7 +279,7 @@ def test_controls_are_the_same_in_any_order_and_with_nothing_kept(monkeypatch: p
     one = digests(numbers)
     assert len(set(one.values())) == len(one)
     assert digests(numbers[::-1]) == one
-    monkeypatch.setattr(stimuli._energies, "_max_samples", 0)
+    monkeypatch.setattr(clip_cache._coefficients, "_max_samples", 0)
     assert digests(numbers) == one
 
 
@@ -317,7 +322,7 @@ def test_the_class_of_the_other_clip_is_another_and_its_length_the_same_where_th
 def test_a_clip_of_another_length_stands_in_where_there_is_none_of_the_same(tmp_path: Path) -> None:
     toy_models.add_signals(tmp_path, clips=[toy_models.clip_of(i, 400 + 10 * i) for i in range(4)])
     units = {u.key: u for u in units_of(suites.load(str(tmp_path)), toy_models.TASK)}
-    unit = units["signal:c0:toys__a:responsibility:0.1"]
+    unit = units[f"signal:c0:toys__a:{HEADLINE}:0.1"]
     assert set(unit.others) == {"c1", "c3"}
     assert dict(zip(unit.others, unit.other_n_samples, strict=True)) == {"c1": 410, "c3": 430}
 
@@ -344,6 +349,6 @@ def test_draws_and_families_of_a_clip_are_controlled_by_themselves(tmp_path: Pat
     toy_models.add_signals(tmp_path, clips=range(20), n_draws=3)
     units = [u for u in units_of(suites.load(str(tmp_path)), toy_models.TASK) if u.clip_id == "c3" and u.draw]
     assert sorted((u.family, u.draw) for u in units) == [
-        (family, draw) for family in ("minimal", "responsibility") for draw in (1, 2, 3)
+        (family, draw) for family in (MINIMAL, HEADLINE) for draw in (1, 2, 3)
     ]
     assert len({unit.others for unit in units}) > 1

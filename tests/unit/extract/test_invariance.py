@@ -18,7 +18,7 @@ from harness.starter import paths
 from harness.tasks import TASKS
 from tests.helpers.rounding import MARGIN, leads
 
-SEARCHES = [Responsibility(repetitions=1, splits=3, n_bands=64), Minimal()]
+SEARCHES = [Responsibility(repetitions=1, splits=3, resolution="bands64"), Minimal()]
 
 
 @pytest.fixture(scope="module", params=["wav2vec2", "ast", "whisper"])
@@ -100,21 +100,21 @@ def test_logits_that_are_not_finite_end_the_run_and_nothing_is_certified(folder,
 
 def test_a_mask_on_the_card_is_the_mask_of_scipy_to_the_last_bit_but_one(clips):
     """The same code, where there is no card."""
-    from harness import spectra
+    from harness.domains import fft
     from harness.models import devices
 
     for clip in (clips[0], dataclasses.replace(clips[1], waveform=clips[1].waveform[:4_001])):
         n_samples = len(clip.waveform)
-        X = spectra.spectrum(clip.waveform)
+        X = fft.spectrum(clip.waveform)
         masks = np.random.default_rng(0).random((5, len(X))) < [[0.0], [0.001], [0.1], [0.9], [1.0]]
         in_torch = devices.keep(X, masks, n_samples, "cpu")
         assert in_torch.dtype == np.float32
-        expected = spectra.keep(X, masks, n_samples)
+        expected = fft.keep(X, masks, n_samples)
         np.testing.assert_allclose(in_torch, expected, rtol=0, atol=2**-24)
 
 
 def test_the_oracle_takes_masks_from_a_model_that_makes_them(label_map, journals):
-    from harness import spectra
+    from harness.domains import fft
     from tests.helpers.tone_models import ToneModel, clip_of
 
     class OnCard(ToneModel):
@@ -122,7 +122,7 @@ def test_the_oracle_takes_masks_from_a_model_that_makes_them(label_map, journals
 
         def keep(self, X, masks, n_samples):
             self.n_made += len(masks)
-            return spectra.keep(X, masks, n_samples)
+            return fft.keep(X, masks, n_samples)
 
     class OnProcessor(OnCard):
         def keep(self, X, masks, n_samples):
@@ -162,7 +162,7 @@ with tempfile.TemporaryDirectory() as folder:
     classifier = classifiers.load(str(model), device="cpu", batch_size=8)
     clips = [Clip(f"c{i}", "toy", None, x, 16_000) for i, x in enumerate(toy_models.sounds(*[480_000] * 16))]
     label_map = labels.harmonise(classifier.class_names, TASKS["emotion"])
-    searches = [Responsibility(repetitions=1, splits=2, n_bands=64), Minimal()]
+    searches = [Responsibility(repetitions=1, splits=2, resolution="bands64"), Minimal()]
     journal = Journal(Path(folder) / "journal", {}, "")
     peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
     before = peak()

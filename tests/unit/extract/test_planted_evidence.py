@@ -10,7 +10,7 @@ from harness.extract.responsibility import Responsibility
 from harness.extract.search import Search
 from tests.helpers.planted_evidence import CUES, RESOLUTIONS, recovered
 
-COARSE = ("bands128", "mel64", "erb64", "blocks10ms", "blocks50ms", "tiles8x16")
+COARSE = ("bands128", "bands32", "mel64", "erb64", "blocks10ms", "blocks50ms", "tiles8x16")
 """A ranking of single bins or small tiles needs more cuts than this search makes."""
 
 

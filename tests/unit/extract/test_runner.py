@@ -6,18 +6,21 @@ import json
 import numpy as np
 import pytest
 
-from harness import audio, spectra
+from harness import audio
 from harness.dataset.parquet_schema import level_sizes
-from harness.domains import parse
+from harness.domains import fft, parse
+from harness.domains.masks import runs
 from harness.extract import journal_lines, runner
 from harness.extract.minimal import Gradient, Minimal
 from harness.extract.objectives import margin
 from harness.extract.oracle import SLOPE_QUERIES, SearchState, ask
 from harness.extract.responsibility import Responsibility
 from harness.extract.search import Slope
-from harness.extract.search_task import Draws, Limits, search_name
+from harness.extract.search_task import Draws, Limits, family_of, search_name
+from harness.families import atoms_of
 from harness.journal import Journal
 from harness.types import MIN_MARGIN, N_LEVELS, OTHER, LabelMap
+from tests.helpers.families import FAMILIES, HEADLINE, MINIMAL
 from tests.helpers.tone_models import RATE, TONES_HZ, ToneModel, TwoToneModel, clip_of
 
 SEARCHES = [Responsibility(repetitions=2, splits=3), Minimal()]
@@ -44,12 +47,12 @@ def test_every_signal_is_sufficient_as_decoded_from_its_bytes(clips, label_map, 
     ear = ToneModel()
     by_id = {clip.clip_id: clip for clip in clips}
     for result in extracted(clips, label_map, journal):
-        assert [s.family for s in result.signals] == ["minimal", "responsibility"]
+        assert [s.family for s in result.signals] == [MINIMAL, HEADLINE]
         for signal in result.signals:
             if signal.degenerate:
                 continue
-            X = spectra.spectrum(by_id[signal.clip_id].waveform)
-            waveform = spectra.keep(X, signal.mask, signal.n_samples)
+            X = fft.spectrum(by_id[signal.clip_id].waveform)
+            waveform = fft.keep(X, signal.mask, signal.n_samples)
             decoded = audio.read(audio.encode(waveform, signal.sample_rate_hz))[0]
             logits = ear.logits([decoded], signal.sample_rate_hz)[0]
             assert label_map.canonical[int(np.argmax(logits))] == signal.expected
@@ -60,16 +63,16 @@ def test_every_signal_is_sufficient_as_decoded_from_its_bytes(clips, label_map, 
 def test_the_minimal_signal_of_a_tone_is_the_bin_of_the_tone(label_map, journal):
     (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal)
     minimal = result.signals[0]
-    assert spectra.runs(minimal.mask).tolist() == [[TONES_HZ["high"] // 10, 1]]
+    assert runs(minimal.mask).tolist() == [[TONES_HZ["high"] // 10, 1]]
     assert minimal.guarantee == "one_minimal"
-    assert minimal.resolution == 401
+    assert minimal.n_atoms == 401
 
 
-@pytest.mark.parametrize("n_bands", [None, 20])
+@pytest.mark.parametrize("resolution", ["bins", "bands20"])
 def test_the_levels_of_a_minimal_signal_go_from_its_mask_to_the_whole_clip(
-    clips, label_map, journal, n_bands
+    clips, label_map, journal, resolution
 ):
-    searches = [Minimal(), Responsibility(repetitions=2, splits=3, n_bands=n_bands)]
+    searches = [Minimal(), Responsibility(repetitions=2, splits=3, resolution=resolution)]
     for clip, result in zip(clips, extracted(clips, label_map, journal, searches=searches), strict=True):
         minimal, other = result.signals
         assert other.levels is None
@@ -79,8 +82,8 @@ def test_the_levels_of_a_minimal_signal_go_from_its_mask_to_the_whole_clip(
         np.testing.assert_array_equal(minimal.levels == 0, minimal.mask)
         sizes = [int((minimal.levels <= j).sum()) for j in range(N_LEVELS)]
         assert sizes == level_sizes(minimal.n_kept, len(minimal.mask)).tolist()
-        X = spectra.spectrum(clip.waveform)
-        whole = spectra.keep(X, minimal.levels <= N_LEVELS - 1, minimal.n_samples)
+        X = fft.spectrum(clip.waveform)
+        whole = fft.keep(X, minimal.levels <= N_LEVELS - 1, minimal.n_samples)
         np.testing.assert_array_max_ulp(whole, clip.waveform, maxulp=1)
 
 
@@ -96,7 +99,9 @@ def test_the_band_that_matters_comes_early_among_the_levels(label_map, journal):
 
 
 @pytest.mark.parametrize(
-    ("searches", "budget"), [([Minimal()], None), ([Minimal(n_bands=20)], None), (SEARCHES, 5)], ids=str
+    ("searches", "budget"),
+    [([Minimal()], None), ([Minimal(resolution="bands20")], None), (SEARCHES, 5)],
+    ids=str,
 )
 def test_without_a_finished_ranking_there_are_no_levels(label_map, journal, searches, budget):
     clip = clip_of("a", [0.1, 0.1, 0.9])
@@ -204,8 +209,8 @@ def test_questions_asked_before_are_neither_asked_nor_counted_again(label_map, j
 def test_a_budget_is_part_of_the_name_of_a_search(label_map, journal):
     (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal, limits=Limits(9000))
     names = {s.family: s.search for s in result.signals}
-    assert names == {search.family: f"{search!r} within 9000 queries" for search in SEARCHES}
-    assert search_name(SEARCHES[1], Limits()) == "Minimal(n_bands=None)"
+    assert names == {str(family_of(search)): f"{search!r} within 9000 queries" for search in SEARCHES}
+    assert search_name(SEARCHES[1], Limits()) == "Minimal(resolution='bins')"
 
 
 class Slanted(ToneModel):
@@ -246,7 +251,7 @@ def test_the_slope_of_a_band_is_what_its_gain_changes(clips):
 def test_the_white_box_search_is_certified_too(clips, label_map, journal, listener):
     for result in extracted(clips, label_map, journal, listener, searches=[Gradient()]):
         (signal,) = result.signals
-        assert signal.family == "minimal"
+        assert signal.family == MINIMAL
         assert signal.guarantee == "one_minimal"
         assert signal.degenerate or signal.margin >= MIN_MARGIN
 
@@ -269,7 +274,7 @@ def test_alpha_asks_for_a_share_of_the_confidence(label_map, journals):
 
 @pytest.mark.parametrize("seconds", [30, 60])
 def test_a_long_clip_costs_hardly_more_queries_than_a_short_one(label_map, journals, seconds):
-    searches = [Minimal(), Responsibility(repetitions=1, splits=3, n_bands=64)]
+    searches = [Minimal(), Responsibility(repetitions=1, splits=3, resolution="bands64")]
     of = {}
     for n_samples in (RATE, seconds * RATE):
         clip = clip_of("long", [0.1, 0.1, 0.9], n_samples)
@@ -292,7 +297,7 @@ def test_draws_carry_seed_and_number_and_stand_in_order(clips, label_map, journa
     results = extracted(clips[:4], label_map, journal, draws=THREE)
     for result in results:
         assert [(s.family, s.draw) for s in result.signals] == [
-            (family, draw) for family in ("minimal", "responsibility") for draw in (1, 2, 3)
+            (family, draw) for family in (MINIMAL, HEADLINE) for draw in (1, 2, 3)
         ]
         for s in result.signals:
             assert s.signal_id == f"{s.clip_id}:toys__ear:{s.family}:7.{s.draw}"
@@ -306,7 +311,7 @@ def test_draws_are_independent_and_the_first_is_what_one_draw_gives(clips, label
     other_seed = extracted(clips, label_map, journals(), draws=Draws(seed=8))
     differing = seeds_differing = 0
     for many, few, single, other in zip(draws, two, one, other_seed, strict=True):
-        for family in ("responsibility", "minimal"):
+        for family in FAMILIES:
             of = by_draw(many, family)
             for fewer in (few, single):
                 for draw, signal in by_draw(fewer, family).items():
@@ -346,22 +351,22 @@ def test_levels_are_of_the_ranking_of_their_own_draw(clips, label_map, journals)
     for clip, result in zip(
         clips, extracted(clips, label_map, journals(), searches=searches, draws=Draws(n=2)), strict=True
     ):
-        one, two = by_draw(result, "minimal").values()
+        one, two = by_draw(result, MINIMAL).values()
         if one.degenerate:
             continue
         for signal in (one, two):
             np.testing.assert_array_equal(signal.levels == 0, signal.mask)
         n_differing += not np.array_equal(one.levels, two.levels)
         (alone,) = extracted([clip], label_map, journals(), searches=searches)
-        np.testing.assert_array_equal(by_draw(alone, "minimal")[1].levels, one.levels)
+        np.testing.assert_array_equal(by_draw(alone, MINIMAL)[1].levels, one.levels)
     assert n_differing >= 10
 
 
 def test_families_can_have_different_numbers_of_draws(clips, label_map, journal):
-    draws = Draws(n=1, by_family=(("responsibility", 2),))
+    draws = Draws(n=1, by_family=((HEADLINE, 2),))
     (result,) = extracted(clips[:1], label_map, journal, draws=draws)
     assert [(s.family, s.draw) for s in result.signals] == [
-        *(("minimal", 1), ("responsibility", 1), ("responsibility", 2)),
+        *((MINIMAL, 1), (HEADLINE, 1), (HEADLINE, 2)),
     ]
     assert search_name(SEARCHES[0], Limits(), draws).endswith(", 2 draws")
     assert search_name(SEARCHES[1], Limits(), draws) == repr(SEARCHES[1])
@@ -402,13 +407,13 @@ def test_the_probabilities_of_a_clip_sum_to_one_where_every_class_is_a_label(cli
             assert max(signal.p_clip) == pytest.approx(signal.p_whole)
 
 
-def test_responsibility_works_on_128_bands_unless_it_is_told_otherwise(label_map, journal):
-    assert Responsibility().n_bands == 128
+def test_responsibility_works_on_32_bands_unless_it_is_told_otherwise(label_map, journal):
+    assert Responsibility().resolution == "bands32"
     clip = clip_of("a", [0.1, 0.1, 0.9])
     (result,) = extracted([clip], label_map, journal, searches=[Responsibility(repetitions=1, splits=2)])
     (signal,) = result.signals
-    assert signal.resolution == 128
-    edges = spectra.log_bands(signal.n_samples, RATE, 128).edges
+    assert signal.n_atoms == 32
+    edges = atoms_of(signal).column_edges
     whole = np.logical_and.reduceat(signal.mask, edges[:-1])
     some = np.logical_or.reduceat(signal.mask, edges[:-1])
     np.testing.assert_array_equal(whole, some)

@@ -19,53 +19,53 @@ SEARCHES = [Minimal(), Gradient(), Responsibility(repetitions=3, splits=3)]
 @given(toys, st.integers(0, 100))
 @settings(deadline=None)
 def test_a_minimal_search_finds_a_sufficient_set_that_nothing_can_leave(search, steep, toy, seed):
-    n_bands, sufficient = toy
+    n_atoms, sufficient = toy
     rng = np.random.default_rng(seed)
     energy, slopes = (
-        rng.random(n_bands),
-        {None: None, "random": rng.normal(size=n_bands), "none": np.zeros(n_bands)},
+        rng.random(n_atoms),
+        {None: None, "random": rng.normal(size=n_atoms), "none": np.zeros(n_atoms)},
     )
     found, asked = solve(search, sufficient, energy, slope=lambda mask: slopes[steep])
     assert found.guarantee == "one_minimal"
     assert sufficient(found.mask)
     assert removable(found.mask, sufficient) == []
-    assert asked <= most_queries(n_bands)
+    assert asked <= most_queries(n_atoms)
 
 
 @pytest.mark.parametrize("search", [Minimal(), Gradient()], ids=repr)
 @given(st.integers(200, 1500), st.floats(0.02, 0.9), st.integers(0, 100))
 @settings(deadline=None, max_examples=20)
-def test_a_minimal_search_ends_where_much_is_needed_everywhere(search, n_bands, share, seed):
+def test_a_minimal_search_ends_where_much_is_needed_everywhere(search, n_atoms, share, seed):
     rng = np.random.default_rng(seed)
-    wanted = rng.random(n_bands) < share
+    wanted = rng.random(n_atoms) < share
     wanted[0] = True
-    found, asked = solve(search, lambda mask: bool(mask[wanted].all()), rng.random(n_bands))
+    found, asked = solve(search, lambda mask: bool(mask[wanted].all()), rng.random(n_atoms))
     np.testing.assert_array_equal(found.mask, wanted)
-    assert asked <= most_queries(n_bands)
+    assert asked <= most_queries(n_atoms)
 
 
 def test_what_can_only_be_taken_from_small_pieces_is_taken():
-    """Every second of 1,000 bands: no piece of several neighbours can go."""
+    """Every second of 1,000 atoms: no piece of several neighbours can go."""
     found, asked = solve(Minimal(), lambda mask: bool(mask[::2].all()), np.ones(1000))
     assert np.flatnonzero(found.mask).tolist() == list(range(0, 1000, 2))
     assert asked <= 4 * 1000
 
 
-def most_queries(n_bands):
-    """Two prefix grids and three of slopes; a progression; every sweep takes at least one band away."""
-    grid = np.ceil(np.log2(n_bands)) + 1
-    return 5 * grid + n_bands * (2 * grid + 1) + n_bands * (n_bands + 1) / 2 + n_bands * grid + 100
+def most_queries(n_atoms):
+    """Two prefix grids and three of slopes; a progression; every sweep takes at least one atom away."""
+    grid = np.ceil(np.log2(n_atoms)) + 1
+    return 5 * grid + n_atoms * (2 * grid + 1) + n_atoms * (n_atoms + 1) / 2 + n_atoms * grid + 100
 
 
 @given(toys, st.integers(0, 100))
 @settings(deadline=None)
 def test_responsibility_finds_a_sufficient_set_with_a_bounded_number_of_questions(toy, seed):
-    n_bands, sufficient = toy
+    n_atoms, sufficient = toy
     search = Responsibility(repetitions=3, splits=3)
-    found, asked = solve(search, sufficient, np.random.default_rng(seed).random(n_bands), seed)
+    found, asked = solve(search, sufficient, np.random.default_rng(seed).random(n_atoms), seed)
     assert found.guarantee == "prefix_minimal"
     assert sufficient(found.mask)
-    assert asked <= 3 * 3 * 14 + len(prefix_sizes(n_bands))
+    assert asked <= 3 * 3 * 14 + len(prefix_sizes(n_atoms))
 
 
 @pytest.mark.parametrize("search", SEARCHES, ids=repr)

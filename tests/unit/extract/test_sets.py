@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import cli, spectra
+from harness import cli
 from harness.dataset.suites import load
+from harness.domains import fft
 from harness.extract import journal_lines, runner
 from harness.extract.minimal import Gradient, Minimal
 from harness.extract.objectives import TOLERANCE, complete, margin, necessary, probability, sufficient
@@ -54,10 +55,10 @@ def test_the_sets_of_two_tones_of_one_class_by_hand(label_map, journal):
         "complete": [300, 350],  # one of them alone is less certain
     }
     assert by_kind["disjoint"].ordinal == 2
-    assert by_kind["necessary"].set_id == "two:toys__ear:minimal:necessary:1"
+    assert by_kind["necessary"].set_id == "two:toys__ear:minimal@bins:necessary:1"
     for s in result.sets:
         assert s.guarantee == "one_minimal"
-        assert s.resolution == 401
+        assert s.n_atoms == 401
         assert s.seed != signal.seed
 
 
@@ -69,10 +70,10 @@ def test_one_tone_alone_is_all_of_it(label_map, journal):
 def test_what_is_written_of_a_set_is_what_the_model_says(label_map, journal):
     clip, ear = two_tones(), TwoToneModel()
     result = found_in(clip, label_map, journal, ear)
-    X = spectra.spectrum(clip.waveform)
+    X = fft.spectrum(clip.waveform)
     is_high = np.array([False, False, True])
     for s in result.sets:
-        alone, without = ear.logits(spectra.keep(X, np.stack([s.mask, ~s.mask]), s.n_samples), RATE)
+        alone, without = ear.logits(fft.keep(X, np.stack([s.mask, ~s.mask]), s.n_samples), RATE)
         assert (s.p_alone, s.p_without) == (probability(alone, is_high), probability(without, is_high))
         assert (s.margin_alone, s.margin_without) == (margin(alone, is_high), margin(without, is_high))
         if s.kind != "disjoint":
@@ -84,7 +85,7 @@ def test_what_is_written_of_a_set_is_what_the_model_says(label_map, journal):
 
 
 def test_disjoint_signals_share_no_bin_and_end_with_what_was_asked_for(clips, label_map, journals):
-    searches = [Responsibility(repetitions=2, splits=3, n_bands=50), Minimal()]
+    searches = [Responsibility(repetitions=2, splits=3, resolution="bands50"), Minimal()]
     for clip in clips:
         result = found_in(clip, label_map, journals(), TwoToneModel(), searches, Sets(max_signals=3))
         for signal in result.signals:
@@ -153,8 +154,8 @@ def test_when_an_aim_is_reached(aim, alone, without, reached):
 
 
 @given(st.integers(1, 5), st.integers(1, 30))
-def test_an_aim_hears_each_mask_and_then_the_rest_of_it(m, n_bands):
-    masks = np.random.default_rng(m * n_bands).random((m, n_bands)) < 0.5
+def test_an_aim_hears_each_mask_and_then_the_rest_of_it(m, n_atoms):
+    masks = np.random.default_rng(m * n_atoms).random((m, n_atoms)) < 0.5
     assert (sufficient().signal_masks(masks) == masks).all()
     assert (necessary().signal_masks(masks) == ~masks).all()
     both = complete(0.5).signal_masks(masks)

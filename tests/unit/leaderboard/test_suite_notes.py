@@ -137,7 +137,7 @@ def test_every_export_has_the_note_of_its_task(board: Board, site: Path) -> None
 
 
 def test_a_badge_says_in_a_few_words_and_in_its_title_what_its_task_is(board: Board) -> None:
-    words = {"tone": "(synthetic suite)", SECOND: "(real voices, small models)"}
+    words = {"tone": "(synthetic clips)", SECOND: "(real voices, small models)"}
     for ranking in board.current:
         badge = exports.badge(ranking.rows[0], ranking)
         assert f">goodenough {ranking.task} {words[ranking.task]}</text>" in badge

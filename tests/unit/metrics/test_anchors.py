@@ -16,7 +16,8 @@ from harness.metrics.scorecard import resampling_weights, summarise
 from harness.model_facts import ModelFacts
 from harness.schemas import BatchProof, Entry, NearCopy, ReferenceCounts
 from harness.tasks import TASKS
-from harness.types import FAMILIES, OTHER, PROTOCOL, DatasetRef, LabelMap, ModelRef, Verdict
+from harness.types import OTHER, PROTOCOL, DatasetRef, LabelMap, ModelRef, Verdict
+from tests.helpers.families import FAMILIES, HEADLINE
 
 TASK = TASKS["emotion"]
 LABELS = ("angry", "happy", "sad")
@@ -68,6 +69,7 @@ def verdicts(name: str, panel: Sequence[str], answer) -> list[Verdict]:
             p=p,
             seconds_seen=1.0,
             energy_seen=1.0,
+            robust=None if reference is None else True,
         )
 
     rows = [verdict("whole", i) for i in range(N_CLIPS)] + [verdict("silence", None)]
@@ -98,10 +100,10 @@ def entry(
         task=TASK.name,
         model=ref(name),
         facts=ModelFacts("Toy", 1, 16000, None, None),
-        signals=DatasetRef("lab/signals", "0" * 40, TASK.name, "test", "0" * 64),
+        signals=DatasetRef("lab/signals", "0" * 40, TASK.name, "test", "0" * 64, HEADLINE),
         references=counts,
         label_map=known,
-        scorecard=summarise(frame, TASK, ref(name), counts, known),
+        scorecard=summarise(frame, TASK, ref(name), counts, known, HEADLINE),
         run=None,  # type: ignore[arg-type]
         proof=BatchProof(1, 1, 0.0, 0),
         likeness=likeness,

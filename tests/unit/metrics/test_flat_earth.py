@@ -17,6 +17,7 @@ from harness.metrics.panel_acceptance import PanelAcceptance, Single, build_acce
 from harness.schemas import ReferenceCounts, to_json
 from harness.starter import paths
 from harness.types import MIN_SIGNALS, LabelMap, ModelRef
+from tests.helpers.families import FAMILIES, HEADLINE, MINIMAL
 
 
 def model_ref(j):
@@ -262,8 +263,8 @@ def frame_of(judge, says, covered=("angry", "happy")):
                 "clip_id": clip,
                 "draw": draw,
                 "reference": "toys/a",
-                "family": "minimal",
-                "signal_id": f"{clip}:a:minimal:0.{draw}",
+                "family": MINIMAL,
+                "signal_id": f"{clip}:a:{MINIMAL}:0.{draw}",
                 "expected": "angry",
             }
             names = [("signal", None), *(("swap", k) for k in range(3)), ("matched", 0), ("matched", 1)]
@@ -286,10 +287,10 @@ def test_draws_and_controls_are_averaged_and_unanimity_is_asked_of_the_first_dra
         ("c1", 1, "matched", 1): "angry",
         ("c2", 2, "matched", 0): "angry",
     }
-    counts = [ReferenceCounts(model_ref(0), "minimal", 4, 0, "happy", n_draws=2)]
-    panel = build_acceptance([frame_of(0, {}), frame_of(1, says)], counts, "minimal", {})
+    counts = [ReferenceCounts(model_ref(0), MINIMAL, 4, 0, "happy", n_draws=2)]
+    panel = build_acceptance([frame_of(0, {}), frame_of(1, says)], counts, MINIMAL, {})
     assert panel.clip_ids.tolist() == ["c1", "c2", "c3"], "every whole clip"
-    assert panel.signal_ids.tolist() == ["c1:a:minimal:0.1", "c2:a:minimal:0.1"]
+    assert panel.signal_ids.tolist() == [f"c1:a:{MINIMAL}:0.1", f"c2:a:{MINIMAL}:0.1"]
     assert panel.acceptance["signal"][:, 1].tolist() == [0.5, 1.0]
     np.testing.assert_allclose(panel.acceptance["swap"][:, 1], [1 / 6, 0.0])
     assert panel.acceptance["matched"][:, 1].tolist() == [0.25, 0.25]
@@ -301,26 +302,26 @@ def test_draws_and_controls_are_averaged_and_unanimity_is_asked_of_the_first_dra
     assert np.isnan(panel.acceptance["largest"]).all(), "was not asked"
     signal = panel.acceptance["signal"]
     assert np.isnan(panel.of_others(panel.source, signal)[:, 0]).all()
-    copies = build_acceptance([frame_of(0, {}), frame_of(1, says)], counts, "minimal", {"toys/b": ["toys/a"]})
+    copies = build_acceptance([frame_of(0, {}), frame_of(1, says)], counts, MINIMAL, {"toys/b": ["toys/a"]})
     assert np.isnan(copies.of_others(copies.source, signal)).all(), "a near copy counts as the reference"
 
 
 def test_a_panel_that_was_not_asked_the_same_is_refused():
-    counts = [ReferenceCounts(model_ref(0), "minimal", 4, 0, "happy", n_draws=2)]
+    counts = [ReferenceCounts(model_ref(0), MINIMAL, 4, 0, "happy", n_draws=2)]
     ref, labels, frame = frame_of(1, {})
     with pytest.raises(ValueError, match="was asked other signals"):
         build_acceptance(
-            [frame_of(0, {}), (ref, labels, frame[frame["clip_id"] != "c2"])], counts, "minimal", {}
+            [frame_of(0, {}), (ref, labels, frame[frame["clip_id"] != "c2"])], counts, MINIMAL, {}
         )
     fewer = frame[(frame["stimulus"] != "matched") | (frame["replicate"] == 0)]
     with pytest.raises(ValueError, match="was asked other `matched` controls"):
-        build_acceptance([frame_of(0, {}), (ref, labels, fewer)], counts, "minimal", {})
+        build_acceptance([frame_of(0, {}), (ref, labels, fewer)], counts, MINIMAL, {})
     without = frame[(frame["stimulus"] != "whole") | (frame["clip_id"] != "c2")]
     with pytest.raises(ValueError, match="'c2' has a signal and was not asked whole"):
-        build_acceptance([(model_ref(0), labels, without)], counts, "minimal", {})
+        build_acceptance([(model_ref(0), labels, without)], counts, MINIMAL, {})
 
 
-def starter_panel(task, family="responsibility"):
+def starter_panel(task, family=HEADLINE):
     """The references of a task of the starter suite."""
     suite = load(str(paths.embedded()))
     entries = [(store.read(folder), folder) for folder in store.find(suite.root / VERDICTS)]
@@ -342,7 +343,7 @@ def test_the_planted_one_of_the_starter_suite_is_found_and_no_other():
 
 
 @pytest.mark.parametrize("task", ["emotion", "music-genre", "deepfake"])
-@pytest.mark.parametrize("family", ["responsibility", "minimal"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_gathered_rates_are_those_of_the_scorecards(task, family):
     panel, entries = starter_panel(task, family)
     rates = {"signal": "transfer", "swap": "swap", "matched": "matched", "largest": "largest"}

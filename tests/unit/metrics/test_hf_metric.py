@@ -17,6 +17,7 @@ from harness.errors import BadInput
 from harness.metrics import estimates
 from harness.metrics.estimates import wilson
 from harness.starter import paths
+from tests.helpers.families import MINIMAL
 
 PATH = Path(estimates.__file__).with_name("hf_metric.py")
 
@@ -118,8 +119,8 @@ def test_the_metric_gives_the_numbers_of_the_scorecard(metric: Any, task: str) -
         entry, rows = store.read(folder), store.verdicts(folder)
         if entry.task != task:
             continue
-        for cell in entry.scorecard.families[1].cells:  # `minimal`: one draw of each clip
-            mine = rows[(rows["reference"] == cell.reference.repo_id) & (rows["family"] == "minimal")]
+        for cell in entry.scorecard.families[-1].cells:  # `minimal`: one draw of each clip
+            mine = rows[(rows["reference"] == cell.reference.repo_id) & (rows["family"] == MINIMAL)]
             signals = mine[(mine["stimulus"] == "signal") & (mine["level"] == 0)].sort_values("signal_id")
             if cell.n_applicable < len(signals):
                 continue

@@ -8,7 +8,9 @@ from scipy.optimize import brentq
 from scipy.spatial.distance import jensenshannon
 from sklearn.metrics import accuracy_score, precision_score, roc_curve
 
-from harness import spectra
+from harness.domains.frequency import Frequency
+from harness.domains.time import Time
+from harness.domains.time_frequency import TimeFrequency
 from harness.extract import runner
 from harness.extract.minimal import Minimal
 from harness.journal import Journal
@@ -37,20 +39,71 @@ def mask_of(n_bins, *bins):
 
 def tones(*parts, n=800):
     t = np.arange(n) / RATE
-    return spectra.spectrum(sum(a * np.sin(2 * np.pi * hz * t) for hz, a in parts).astype(np.float32))
+    waveform = sum(a * np.sin(2 * np.pi * hz * t) for hz, a in parts).astype(np.float32)
+    return Clip("tones", "toys", None, waveform, RATE)
 
 
 def test_the_measures_of_two_tones_by_hand():
-    X = tones((1000, 0.5), (2000, 0.5), (3000, 0.5), (3500, 0.5))
-    both = of_signal(X, mask_of(401, 100, 200), 800, RATE)
+    clip = tones((1000, 0.5), (2000, 0.5), (3000, 0.5), (3500, 0.5))
+    both = of_signal(clip, "frequency", mask_of(401, 100, 200))
     assert both.size == 2 / 401
     assert both.energy == pytest.approx(0.5)
     assert both.entropy_bits == pytest.approx(1, abs=1e-5)
     assert both.entropy_lost_bits == pytest.approx(1, abs=1e-3)
     assert both.bandwidth_hz == 1000
     assert both.centroid_hz == pytest.approx(1500)
-    one = of_signal(X, mask_of(401, 100), 800, RATE)
+    one = of_signal(clip, "frequency", mask_of(401, 100))
     assert (one.entropy_bits, one.bandwidth_hz, one.centroid_hz) == (0, 0, 1000)
+
+
+def test_the_measures_of_blocks_are_of_what_is_heard_in_them():
+    """A tone of 1,000 Hz, then one of 3,000 Hz, 100 ms each: ten blocks of either at 8,000 Hz."""
+    t = np.arange(800) / RATE
+    waveform = np.concatenate([np.sin(2 * np.pi * hz * t) for hz in (1000, 3000)]).astype(np.float32)
+    clip = Clip("two", "toys", None, waveform, RATE)
+    first, second = (of_signal(clip, "time", mask_of(20, *range(i, i + 10))) for i in (0, 10))
+    for measures, hz in ((first, 1000), (second, 3000)):
+        assert measures.size == 0.5
+        assert measures.energy == pytest.approx(0.5, abs=0.01)
+        assert measures.centroid_hz == pytest.approx(hz, rel=0.02)
+        assert measures.bandwidth_hz < 200
+        assert measures.entropy_lost_bits == pytest.approx(1, abs=0.3)
+        assert measures.mask_bits_per_bin == (1 + 2 * 7) / 20
+    everything = of_signal(clip, "time", np.ones(20, dtype=bool))
+    assert (everything.size, everything.entropy_lost_bits) == (1, pytest.approx(0, abs=1e-9))
+    assert everything.energy == pytest.approx(1)
+
+
+def test_the_measures_of_tiles_are_of_what_is_heard_in_them():
+    """Of a tone all of whose tiles below 2,000 Hz are kept, and of one where those above are."""
+    domain = TimeFrequency(1_600, RATE)
+    n_rows, n_columns = domain.shape
+    t = np.arange(1_600) / RATE
+    chord = (np.sin(2 * np.pi * 1000 * t) + np.sin(2 * np.pi * 3000 * t)).astype(np.float32)
+    clip = Clip("chord", "toys", None, chord, RATE)
+    low = np.tile(np.arange(n_columns) < n_columns // 2, (n_rows, 1)).ravel()
+    for mask, hz in ((low, 1000), (~low, 3000)):
+        measures = of_signal(clip, "time-frequency", mask)
+        assert measures.size == 0.5
+        assert measures.energy == pytest.approx(0.5, abs=0.02)
+        assert measures.centroid_hz == pytest.approx(hz, rel=0.02)
+        assert measures.entropy_lost_bits == pytest.approx(1, abs=0.3)
+
+
+def test_blocks_use_all_mel_bands_alike_by_frequency_and_tiles_those_they_lie_in():
+    of_blocks = mel_use(mask_of(20, 3), Time(1_600, RATE))
+    assert of_blocks.sum() == pytest.approx(1)
+    np.testing.assert_array_equal(of_blocks, mel_use(mask_of(20, 5, 6), Time(1_600, RATE)))
+    # Bands are as wide as mel says: their edges in Hz settle what each has of the whole.
+    edges_hz = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 4000 / 700), N_MEL + 1) / 2595) - 1)
+    np.testing.assert_allclose(of_blocks, np.diff(edges_hz) / 4000, atol=1e-3)
+    domain = TimeFrequency(1_600, RATE)
+    n_rows, n_columns = domain.shape
+    top = np.zeros(domain.shape, dtype=bool)
+    top[2, -1] = top[5, 0] = True
+    of_tiles = mel_use(top.ravel(), domain)
+    assert (of_tiles[0], of_tiles[-1]) == (0.5, 0.5)
+    assert mel_use(np.ones(n_rows * n_columns, dtype=bool), domain).sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +121,10 @@ def test_the_length_of_a_mask_is_that_of_its_runs_in_gamma_code(mask, bits):
 
 def test_kept_bins_fall_into_the_mel_bands_they_lie_in():
     n_bins = 401
-    use = mel_use(mask_of(n_bins, 0, 400), 800, RATE)
+    use = mel_use(mask_of(n_bins, 0, 400), Frequency(800, RATE))
     assert use[0] == 0.5
     assert use[N_MEL - 1] == 0.5
-    assert mel_use(np.ones(n_bins, dtype=bool), 800, RATE).sum() == pytest.approx(1)
+    assert mel_use(np.ones(n_bins, dtype=bool), Frequency(800, RATE)).sum() == pytest.approx(1)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=8))
@@ -335,7 +388,7 @@ def test_models_of_equal_accuracy_and_other_bands_are_told_apart_by_information_
         journal = Journal(tmp_path / name, {}, "")
         found = runner.extract(ear, name, label_map, clips, [Minimal()], journal)
         masks = [s.mask for each in found for s in each.signals if not s.degenerate]
-        use[name] = np.mean([mel_use(mask, 800, RATE) for mask in masks], axis=0)
+        use[name] = np.mean([mel_use(mask, Frequency(800, RATE)) for mask in masks], axis=0)
         journal.close()
     assert accuracy_score(truth, said["low"]) == accuracy_score(truth, said["high"]) == 1
     precision = [precision_score(truth, some, average="macro") for some in said.values()]

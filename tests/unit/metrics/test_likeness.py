@@ -13,8 +13,9 @@ from harness.dataset import suites
 from harness.dataset.suites import Suite
 from harness.metrics.likeness import copies, likeness_of
 from harness.schemas import NearCopy
-from harness.types import FAMILIES, LabelMap, ModelRef
+from harness.types import LabelMap, ModelRef
 from tests.helpers import toy_models
+from tests.helpers.families import FAMILIES
 from tests.helpers.toy_models import TASK
 
 MAP = LabelMap("deepfake", ("fake", "real"), ("spoof", "bonafide"), "names")

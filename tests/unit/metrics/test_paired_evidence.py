@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import cli, placements, spectra
+from harness import cli, placements
 from harness.cli import publish as cli_publish
 from harness.dataset import publish, suites, writer
+from harness.domains import fft
+from harness.domains.masks import from_runs, largest
 from harness.entries import store
 from harness.evaluation.runner import evaluate
 from harness.metrics.estimates import clip_weights
@@ -19,7 +21,8 @@ from harness.metrics.study import Study, study_of
 from harness.schemas import from_json, to_json
 from harness.types import Clip, ModelRef
 from leaderboard.reports.study_findings import fmt
-from tests.helpers import hand_made_signals, small_suite
+from tests.helpers import hand_made_signals, small_suite, toy_models
+from tests.helpers.families import HEADLINE
 from tests.helpers.paired_suite import BAND, N_SAMPLES, clips_of, mask_of, pair_of, paired_suite, signal_of
 
 REFERENCE = ModelRef("toys/a", "a" * 40, "b" * 64)
@@ -28,13 +31,13 @@ N_BINS = N_SAMPLES // 2 + 1
 
 def suite_of(root, clips, signals):
     """A suite of one reference with these signals."""
-    record = dataclasses.replace(hand_made_signals.record_of("toys/a", ["responsibility"]), skipped=())
+    record = dataclasses.replace(hand_made_signals.record_of("toys/a", [HEADLINE]), skipped=())
     writer.add_reference(root, hand_made_signals.TASK, record, clips, signals)
     return suites.load(str(root))
 
 
 def energy_of(clip: Clip):
-    return spectra.bin_energy(spectra.spectrum(clip.waveform), len(clip.waveform))
+    return fft.bin_energy(fft.spectrum(clip.waveform), len(clip.waveform))
 
 
 # ---- by hand -----------------------------------------------------------------------------------------
@@ -70,7 +73,7 @@ def test_shares_are_counted_by_hand():
     share, matched = shares_of(mask, "s", clip, [changed, ~changed])
     assert share == pytest.approx((3 / 4 + 1 / 4) / 2)
     assert matched == pytest.approx(1 / 2)
-    controls = placements.matched(mask, energy_of(clip), "s")
+    controls = placements.matched(mask, energy_of(clip), (1, 1001), "s")
     share, matched = shares_of(mask, "s", clip, [changed])
     assert share == pytest.approx(3 / 4)
     assert matched == pytest.approx(np.mean([(m & changed).sum() / 4 for m in controls]), abs=1e-6)
@@ -165,7 +168,7 @@ def test_random_masks_give_an_interval_that_holds_0_in_95_of_100():
         for i in rng.permutation(len(copies))[:n_pairs]:
             clip, changed, band = copies[i]
             shape = mask_of((0, 10), (20, 50), (60, int(rng.integers(65, 100))))
-            mask = spectra.from_runs(placements.random_placements(shape, band, 1, rng)[0], N_BINS)
+            mask = from_runs(placements.random_placements(shape, band, 1, rng)[0], N_BINS)
             signals.append((clip, mask, f"{repetition}:{i}", changed))
         difference = difference_of(signals, n_pairs).difference
         n_holding += difference.low <= 0 <= difference.high
@@ -202,7 +205,7 @@ def test_signals_of_the_loudest_bins_differ_from_their_controls_only_where_the_c
     signals = []
     for i in range(12):
         original, copy = pair_of(i, factor)
-        mask = spectra.largest(energy_of(copy), 60)
+        mask = largest(energy_of(copy), 60)
         signals.append((copy, mask, str(i), changed_bins(copy, original)))
     assert least < difference_of(signals, 12).difference.value < most
 
@@ -276,3 +279,39 @@ def test_a_study_and_a_card_of_a_suite_without_pairs_say_nothing_of_them(tmp_pat
     assert cli_publish._paired_evidence(suite) == {}
     form = publish.prepare(suite, [], repo_id="org/name", cards={}, licence="cc0-1.0")
     assert "what the copy changed" not in (form.root / "README.md").read_text()
+
+
+# ---- families ----------------------------------------------------------------------------------------
+
+
+def test_where_the_headline_is_not_of_bins_the_first_family_by_responsibility_that_is_counts(tmp_path):
+    clips, blocks = clips_of(6), "responsibility@blocks10ms"
+
+    def suite_of_families(name, *families):
+        for i, family in enumerate(families):
+            signals = []
+            for clip in clips:
+                if family == blocks:
+                    signals.append(toy_models.signal_of(clip, family=blocks))
+                else:
+                    kept = mask_of((BAND[0] + 20 * i, BAND[1] - 20))
+                    signal = signal_of(clip, kept)
+                    name_of = signal.signal_id.replace(HEADLINE, family)
+                    signals.append(dataclasses.replace(signal, family=family, signal_id=name_of))
+            record = dataclasses.replace(
+                hand_made_signals.record_of("toys/a", [family], len(clips)), skipped=()
+            )
+            writer.add_reference(tmp_path / name, hand_made_signals.TASK, record, clips, signals)
+        return suites.load(str(tmp_path / name))
+
+    both = suite_of_families("both", blocks, HEADLINE)
+    assert both.headline("deepfake") == blocks
+    evidence = evidence_of(both, "deepfake")
+    assert evidence is not None
+    assert {each.n_signals + each.n_left_out for each in evidence} == {6}
+    alone = suite_of_families("alone", HEADLINE)
+    shares = {each.label: each.share.value for each in evidence_of(alone, "deepfake")}
+    assert shares.keys() == {each.label for each in evidence}
+    assert all(each.share.value > 0.9 for each in evidence), "they all lie in what changed"
+    assert evidence_of(suite_of_families("blocks", blocks), "deepfake") is None
+    assert evidence_of(suite_of_families("minimal", "minimal@bins"), "deepfake") is None

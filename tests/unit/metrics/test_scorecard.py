@@ -19,7 +19,8 @@ from harness.metrics.panels import METRICS
 from harness.metrics.scorecard import lift_by_clip, polarity_warning, resampling_weights, summarise
 from harness.schemas import Rates, ReferenceCounts, Scorecard, from_json, to_json
 from harness.tasks import TASKS
-from harness.types import FAMILIES, MIN_SIGNALS, N_MATCHED, N_SWAPS, LabelMap, ModelRef, Verdict
+from harness.types import MIN_SIGNALS, N_MATCHED, N_SWAPS, LabelMap, ModelRef, Verdict
+from tests.helpers.families import FAMILIES
 
 TASK = TASKS["emotion"]
 HEADLINE, MINIMAL = FAMILIES
@@ -200,7 +201,7 @@ DIFFERENCES = ("lift", "placement", "beyond_largest")
 
 
 def test_every_rate_of_every_cell_by_hand() -> None:
-    card = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES, MAP)
+    card = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES, MAP, HEADLINE)
     first, second = card.families[0].cells
     assert values(first.rates) == pytest.approx(OF_FIRST)
     assert values(second.rates) == pytest.approx(OF_SECOND)
@@ -221,12 +222,12 @@ def test_every_rate_of_every_cell_by_hand() -> None:
 
 def test_differences_are_not_shown_below_twenty_signals() -> None:
     """Of a reference with nineteen signals that have the control, and in the mean without it."""
-    few = summarise(by_hand(6), TASK, CANDIDATE, REFERENCES, MAP).families[0]
+    few = summarise(by_hand(6), TASK, CANDIDATE, REFERENCES, MAP, HEADLINE).families[0]
     for cell, known in zip(few.cells, (OF_FIRST, OF_SECOND), strict=True):
         shown = {name: None if name in DIFFERENCES else value for name, value in known.items()}
         assert values(cell.rates) == pytest.approx(shown)
     assert all(getattr(few.rates, name).value is None for name in DIFFERENCES)
-    some = summarise(by_hand(19), TASK, CANDIDATE, REFERENCES, MAP).families[0]
+    some = summarise(by_hand(19), TASK, CANDIDATE, REFERENCES, MAP, HEADLINE).families[0]
     assert some.cells[0].rates.lift.value == pytest.approx(1 / 3)
     assert (some.cells[1].rates.lift.value, some.cells[1].rates.placement.value) == (None, None)
     assert some.cells[1].rates.beyond_largest.value == pytest.approx(1 / 2), "38 signals have `largest`"
@@ -235,14 +236,14 @@ def test_differences_are_not_shown_below_twenty_signals() -> None:
 
 
 def test_the_means_over_references_are_unweighted() -> None:
-    rates = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES, MAP).families[0].rates
+    rates = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES, MAP, HEADLINE).families[0].rates
     assert values(rates) == pytest.approx({n: (OF_FIRST[n] + OF_SECOND[n]) / 2 for n in METRICS})
     assert (rates.transfer.n, rates.coverage.n, rates.agreeing_transfer.n) == (100, 120, 60)
     assert (rates.swap.n, rates.lift.n, rates.matched.n, rates.placement.n) == (80, 80, 80, 80)
 
 
 def test_answers_that_are_those_to_silence_by_hand() -> None:
-    as_silence = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES, MAP).families[0].as_silence
+    as_silence = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES, MAP, HEADLINE).families[0].as_silence
     assert {name: found.value for name, found in as_silence.items()} == pytest.approx(
         {
             "signal": (1 / 3 + 1 / 2) / 2,  # of first a, of second c
@@ -263,7 +264,7 @@ def test_two_classes_that_are_no_label_are_two_answers() -> None:
     )
     first_signal = verdicts["stimulus"].eq("signal") & verdicts["clip_id"].eq("c0")
     verdicts.loc[first_signal, "predicted_raw"] = "hum"
-    (family,) = summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 2)], MAP).families
+    (family,) = summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 2)], MAP, HEADLINE).families
     assert family.as_silence["signal"].value == pytest.approx(1 / 2)
     assert family.as_silence["swap"].value == 0.0
 
@@ -275,7 +276,7 @@ def test_a_swap_is_compared_with_silence_of_its_own_length() -> None:
         wholes(1),
         signal(FIRST, "c0", "happy", ("happy", ("sad", "angry", "sad"), "sad"), other_n_samples=2000),
     )
-    (family,) = summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 1)], MAP).families
+    (family,) = summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 1)], MAP, HEADLINE).families
     assert family.as_silence["swap"].value == pytest.approx(2 / 3)
     assert family.as_silence["largest"].value == 0.0
 
@@ -285,7 +286,7 @@ def test_draws_of_a_clip_are_averaged_and_count_once() -> None:
     for i in range(20):
         rows += signal(FIRST, f"c{i}", "angry", ("angry", ("angry", "sad", "sad"), "sad"))
         rows += signal(FIRST, f"c{i}", "angry", ("sad", ("angry", "angry", "sad"), "angry"), draw=2)
-    (family,) = summarise(frame(*rows), TASK, CANDIDATE, [counts(FIRST, 40)], MAP).families
+    (family,) = summarise(frame(*rows), TASK, CANDIDATE, [counts(FIRST, 40)], MAP, HEADLINE).families
     (cell,) = family.cells
     assert (cell.n_signals, cell.n_applicable) == (40, 20)
     found = values(cell.rates)
@@ -295,15 +296,15 @@ def test_draws_of_a_clip_are_averaged_and_count_once() -> None:
     assert found["beyond_largest"] == pytest.approx((1 - 1) / 2)
     assert {getattr(cell.rates, name).n for name in METRICS if name != "silence"} == {20}
     rows = [r for r in rows if r["draw"] != 2 or r["clip_id"] in ("c0", "c1")]
-    (family,) = summarise(frame(*rows), TASK, CANDIDATE, [counts(FIRST, 22)], MAP).families
+    (family,) = summarise(frame(*rows), TASK, CANDIDATE, [counts(FIRST, 22)], MAP, HEADLINE).families
     assert family.rates.transfer.value == pytest.approx(19 / 20), "two clips of a half"
     nineteen = [r for r in rows if r["clip_id"] != "c19" or r["stimulus"] == "whole"]
-    (family,) = summarise(frame(*nineteen), TASK, CANDIDATE, [counts(FIRST, 21)], MAP).families
+    (family,) = summarise(frame(*nineteen), TASK, CANDIDATE, [counts(FIRST, 21)], MAP, HEADLINE).families
     assert family.rates.lift.value is None, "21 signals, but of nineteen clips"
 
 
 def test_a_near_copy_is_left_out_of_every_mean_and_its_cell_says_so() -> None:
-    card = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES, MAP, copies={SECOND.repo_id})
+    card = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES, MAP, HEADLINE, copies={SECOND.repo_id})
     family = card.families[0]
     first, second = family.cells
     assert [(cell.near_copy, cell.same_weights, cell.own) for cell in family.cells] == [
@@ -318,9 +319,9 @@ def test_a_near_copy_is_left_out_of_every_mean_and_its_cell_says_so() -> None:
     assert card.known_answer is None, "other weights: nothing is promised"
     lifts = lift_by_clip(by_hand(20), HEADLINE, REFERENCES, CANDIDATE, MAP.covered, {SECOND.repo_id})
     assert list(lifts.columns) == [FIRST.repo_id]
-    itself = summarise(by_hand(20), TASK, SECOND, REFERENCES, MAP, copies={SECOND.repo_id})
+    itself = summarise(by_hand(20), TASK, SECOND, REFERENCES, MAP, HEADLINE, copies={SECOND.repo_id})
     assert [(c.near_copy, c.same_weights, c.own) for c in itself.families[0].cells][1] == (False, True, True)
-    alone = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES[1:], MAP, copies={SECOND.repo_id})
+    alone = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES[1:], MAP, HEADLINE, copies={SECOND.repo_id})
     assert "other than the model itself" in (alone.unranked_because or "")
 
 
@@ -332,7 +333,7 @@ def test_the_same_values_have_the_same_interval_whatever_the_family_or_rate() ->
             said = [rng.choice(["angry", "sad"]), rng.choice(["angry", "sad"], N_SWAPS).tolist(), "happy"]
             rows += [signal(reference, f"c{i}", "angry", said, family) for family in FAMILIES]
     references = [counts(r, 40, family) for r in (FIRST, SECOND) for family in FAMILIES]
-    card = summarise(frame(*rows), TASK, CANDIDATE, references, MAP)
+    card = summarise(frame(*rows), TASK, CANDIDATE, references, MAP, HEADLINE)
     headline, minimal = card.families
     assert headline.rates == minimal.rates
     assert headline.rates.transfer == headline.rates.agreeing_transfer == headline.by_class["angry"]
@@ -344,7 +345,7 @@ def test_the_same_values_have_the_same_interval_whatever_the_family_or_rate() ->
 
 
 def test_transfer_by_class_by_hand() -> None:
-    by_class = summarise(by_hand(), TASK, CANDIDATE, REFERENCES, MAP).families[0].by_class
+    by_class = summarise(by_hand(), TASK, CANDIDATE, REFERENCES, MAP, HEADLINE).families[0].by_class
     assert {label: (e.value, e.n) for label, e in by_class.items()} == {
         "angry": (0.5, 2),
         "happy": (1.0, 1),
@@ -354,7 +355,7 @@ def test_transfer_by_class_by_hand() -> None:
 
 
 def test_a_class_the_candidate_does_not_know_leaves_every_denominator_but_coverage() -> None:
-    known = summarise(by_hand(), TASK, CANDIDATE, REFERENCES, label_map("angry", "happy"))
+    known = summarise(by_hand(), TASK, CANDIDATE, REFERENCES, label_map("angry", "happy"), HEADLINE)
     first, second = known.families[0].cells
     assert (second.n_applicable, second.n_unswapped, second.n_unmatched) == (0, 0, 0)
     assert second.rates.coverage.value == 0.0
@@ -368,7 +369,7 @@ def test_other_wins_the_argmax_and_rejects() -> None:
     verdicts = frame(
         row("silence", "other"), wholes(1, "other"), signal(FIRST, "c0", "angry", ("other",) * 3)
     )
-    (cell,) = summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 1)], MAP).families[0].cells
+    (cell,) = summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 1)], MAP, HEADLINE).families[0].cells
     assert cell.rates.transfer.value == 0.0
     assert cell.rates.silence.value == 0.0
     assert cell.rates.agreement.value == 0.0
@@ -378,13 +379,13 @@ def test_other_wins_the_argmax_and_rejects() -> None:
 def test_a_signal_of_a_clip_without_a_verdict_is_refused() -> None:
     verdicts = frame(wholes(1), signal(FIRST, "d", "angry", ("angry",) * 3))
     with pytest.raises(ValueError, match="signals of the clip 'd', which has no verdict"):
-        summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 1)], MAP)
+        summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 1)], MAP, HEADLINE)
 
 
 def test_a_reference_whose_signals_are_all_degenerate_has_an_empty_cell() -> None:
     references = [counts(FIRST, 3), counts(SECOND, 0, degenerate=7)]
     verdicts = by_hand().query("reference != 'toys/second'")
-    family = summarise(verdicts, TASK, CANDIDATE, references, MAP).families[0]
+    family = summarise(verdicts, TASK, CANDIDATE, references, MAP, HEADLINE).families[0]
     empty = family.cells[1]
     assert (empty.n_signals, empty.n_degenerate, empty.n_applicable) == (7, 7, 0)
     assert set(values(empty.rates).values()) == {None}
@@ -392,7 +393,7 @@ def test_a_reference_whose_signals_are_all_degenerate_has_an_empty_cell() -> Non
 
 
 def test_no_verdicts_at_all_give_unknowns_and_no_rank() -> None:
-    card = summarise(frame(), TASK, CANDIDATE, REFERENCES, MAP)
+    card = summarise(frame(), TASK, CANDIDATE, REFERENCES, MAP, HEADLINE)
     assert set(values(card.families[0].rates).values()) == {None}
     assert card.whole.accuracy.value is None
     assert card.whole.f1.value is None
@@ -405,7 +406,7 @@ def test_levels_above_0_are_passed_over() -> None:
     nested = verdicts[verdicts["stimulus"] == "signal"].assign(level=3, predicted="other")
     with_levels = pd.concat([verdicts, nested])
     for candidate in (CANDIDATE, FIRST, SECOND):
-        assert summarise(with_levels, TASK, candidate, REFERENCES, MAP) == summarise(
+        assert summarise(with_levels, TASK, candidate, REFERENCES, MAP, HEADLINE) == summarise(
             verdicts, TASK, candidate, REFERENCES, MAP
         )
 
@@ -415,7 +416,7 @@ def test_two_verdicts_on_one_stimulus_are_refused() -> None:
     for stimulus in ("signal", "swap", "matched", "largest", "whole", "silence"):
         twice = pd.concat([verdicts, verdicts[verdicts["stimulus"] == stimulus].head(1)])
         with pytest.raises(ValueError, match=f"two {stimulus} verdicts"):
-            summarise(twice, TASK, CANDIDATE, REFERENCES, MAP)
+            summarise(twice, TASK, CANDIDATE, REFERENCES, MAP, HEADLINE)
 
 
 def test_families_never_meet_and_the_headline_comes_first() -> None:
@@ -425,7 +426,7 @@ def test_families_never_meet_and_the_headline_comes_first() -> None:
         signal(FIRST, "c0", "angry", ("sad", "sad", "sad"), family=MINIMAL),
     )
     references = [counts(FIRST, 1, MINIMAL), counts(FIRST, 1)]
-    card = summarise(verdicts, TASK, CANDIDATE, references, MAP)
+    card = summarise(verdicts, TASK, CANDIDATE, references, MAP, HEADLINE)
     assert [f.family for f in card.families] == [HEADLINE, MINIMAL]
     assert [f.rates.transfer.value for f in card.families] == [1.0, 0.0]
 
@@ -484,7 +485,7 @@ def offered(
 @settings(max_examples=8, deadline=None)
 def test_transfer_and_lift_agree_with_a_recomputation_in_pandas_alone(seed: int, n_clips: int) -> None:
     verdicts = random_panel(seed, n_clips)
-    card = summarise(verdicts, TASK, CANDIDATE, offered(verdicts), MAP)
+    card = summarise(verdicts, TASK, CANDIDATE, offered(verdicts), MAP, HEADLINE)
     asked = verdicts[verdicts["signal_id"].notna() & verdicts["expected"].isin(MAP.covered)]
     asked = asked.assign(hit=(asked["predicted"] == asked["expected"]).astype(float))
     for family in card.families:
@@ -528,7 +529,7 @@ def test_levels_above_0_change_no_number(seed: int, name: str, n_levels: int) ->
         )
         pd.testing.assert_frame_equal(plain, levelled)
     assert polarity_warning(nested, MAP, TASK) == polarity_warning(verdicts, MAP, TASK)
-    one, other = (summarise(v, TASK, candidate, references, MAP) for v in (verdicts, nested))
+    one, other = (summarise(v, TASK, candidate, references, MAP, HEADLINE) for v in (verdicts, nested))
     assert one == other
     assert one.families[1].rates.transfer.value is not None
 
@@ -537,7 +538,7 @@ def test_levels_above_0_change_no_number(seed: int, name: str, n_levels: int) ->
 @settings(max_examples=6, deadline=None)
 def test_every_estimate_holds_its_value_within_its_range_and_has_a_width(seed: int) -> None:
     verdicts = random_panel(seed, 25)
-    card = summarise(verdicts, TASK, CANDIDATE, offered(verdicts), MAP)
+    card = summarise(verdicts, TASK, CANDIDATE, offered(verdicts), MAP, HEADLINE)
     for family in card.families:
         for rates in (family.rates, *(cell.rates for cell in family.cells)):
             for name, metric in METRICS.items():
@@ -553,28 +554,28 @@ def test_every_estimate_holds_its_value_within_its_range_and_has_a_width(seed: i
 def test_the_order_of_rows_does_not_matter_and_twice_is_the_same() -> None:
     verdicts = random_panel(1)
     references = offered(verdicts)
-    card = summarise(verdicts, TASK, CANDIDATE, references, MAP)
-    assert summarise(verdicts, TASK, CANDIDATE, references, MAP) == card
+    card = summarise(verdicts, TASK, CANDIDATE, references, MAP, HEADLINE)
+    assert summarise(verdicts, TASK, CANDIDATE, references, MAP, HEADLINE) == card
     for seed in range(3):
         shuffled = verdicts.sample(frac=1, random_state=seed)
-        assert summarise(shuffled, TASK, CANDIDATE, references, MAP) == card
+        assert summarise(shuffled, TASK, CANDIDATE, references, MAP, HEADLINE) == card
 
 
 def test_a_frame_read_back_from_parquet_counts_the_same(tmp_path: Path) -> None:
     verdicts = random_panel(2).drop(columns="p")
     references = offered(verdicts)
     verdicts.to_parquet(tmp_path / "verdicts.parquet")
-    card = summarise(verdicts, TASK, CANDIDATE, references, MAP)
+    card = summarise(verdicts, TASK, CANDIDATE, references, MAP, HEADLINE)
     for backend in (None, "pyarrow", "numpy_nullable"):
         options = {} if backend is None else {"dtype_backend": backend}
         again = pd.read_parquet(tmp_path / "verdicts.parquet", **options)
-        assert summarise(again, TASK, CANDIDATE, references, MAP) == card
+        assert summarise(again, TASK, CANDIDATE, references, MAP, HEADLINE) == card
 
 
 @pytest.mark.parametrize("always", ["angry", "other"])
 def test_a_model_of_one_answer_has_a_lift_of_exactly_0(always: str) -> None:
     verdicts = random_panel(3, 60).assign(predicted=always)
-    card = summarise(verdicts, TASK, CANDIDATE, offered(verdicts), MAP)
+    card = summarise(verdicts, TASK, CANDIDATE, offered(verdicts), MAP, HEADLINE)
     for family in card.families:
         for rates in (family.rates, *(cell.rates for cell in family.cells)):
             for name in DIFFERENCES:
@@ -589,12 +590,12 @@ def test_a_reference_of_19_signals_stays_out_of_the_lift_and_in_the_transfer() -
     rows = [*wholes(20), *(signal(FIRST, f"c{i}", "angry", ("angry", "sad", "sad")) for i in range(20))]
     rows += [signal(SECOND, f"c{i}", "angry", ("sad", "angry", "sad")) for i in range(19)]
     references = [counts(FIRST, 20), counts(SECOND, 19)]
-    card = summarise(frame(*rows), TASK, CANDIDATE, references, MAP)
+    card = summarise(frame(*rows), TASK, CANDIDATE, references, MAP, HEADLINE)
     assert card.families[0].rates.lift.value == 1.0
     assert card.families[0].rates.transfer.value == 0.5
     assert card.families[0].cells[1].rates.lift.value is None
     twenty = frame(*rows, signal(SECOND, "c19", "angry", ("sad", "angry", "sad")))
-    both = summarise(twenty, TASK, CANDIDATE, references, MAP)
+    both = summarise(twenty, TASK, CANDIDATE, references, MAP, HEADLINE)
     assert both.families[0].rates.lift.value == 0.0
     assert both.families[0].cells[1].rates.lift.value == -1.0
 
@@ -611,7 +612,7 @@ def test_lift_by_clip_gives_the_differences_behind_the_lift() -> None:
     thirds = 3 * lifts.to_numpy()[lifts.notna().to_numpy()]
     assert set(np.round(thirds, 9)) <= {-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0}
     assert len(lifts) == 40, "every whole clip has its row"
-    card = summarise(verdicts, TASK, CANDIDATE, references, MAP)
+    card = summarise(verdicts, TASK, CANDIDATE, references, MAP, HEADLINE)
     weights = resampling_weights(verdicts, TASK)
     assert clustered(lifts.to_numpy(), weights, "difference") == card.headline.rates.lift
     own = lift_by_clip(verdicts, HEADLINE, references, model("first"), MAP.covered)
@@ -633,14 +634,14 @@ def test_a_reference_with_the_same_weights_is_the_known_answer_and_in_no_mean() 
     references = [counts(FIRST, 20), counts(SECOND, 20)]
     twin = model("copy under another name", SECOND.weights_sha256)
     for candidate in (SECOND, twin):
-        card = summarise(own_panel(), TASK, candidate, references, MAP)
+        card = summarise(own_panel(), TASK, candidate, references, MAP, HEADLINE)
         assert card.known_answer == 1.0
         assert [c.same_weights for c in card.families[0].cells] == [False, True]
         assert card.families[0].rates.transfer == card.families[0].cells[0].rates.transfer
         assert card.families[0].rates.coverage.n == 20
         assert "sad" not in card.families[0].by_class
         assert card.ranked
-    assert summarise(own_panel(), TASK, CANDIDATE, references, MAP).known_answer is None
+    assert summarise(own_panel(), TASK, CANDIDATE, references, MAP, HEADLINE).known_answer is None
 
 
 def test_the_known_answer_is_over_all_families_together() -> None:
@@ -648,7 +649,7 @@ def test_the_known_answer_is_over_all_families_together() -> None:
         [own_panel(), frame(signal(SECOND, "c0", "sad", ("other", "sad", "sad"), family=MINIMAL))]
     )
     references = [counts(FIRST, 20), counts(SECOND, 20), counts(SECOND, 1, MINIMAL)]
-    card = summarise(verdicts, TASK, SECOND, references, MAP)
+    card = summarise(verdicts, TASK, SECOND, references, MAP, HEADLINE)
     assert card.known_answer == pytest.approx(20 / 21)
     assert not card.ranked
 
@@ -657,14 +658,14 @@ def test_the_known_answer_is_over_all_families_together() -> None:
 
 
 def test_a_full_panel_is_ranked() -> None:
-    card = summarise(own_panel(), TASK, CANDIDATE, [counts(FIRST, 20), counts(SECOND, 20)], MAP)
+    card = summarise(own_panel(), TASK, CANDIDATE, [counts(FIRST, 20), counts(SECOND, 20)], MAP, HEADLINE)
     assert (card.ranked, card.unranked_because) == (True, None)
 
 
 @pytest.mark.parametrize(
     ("verdicts", "candidate", "references", "known", "because"),
     [
-        (own_panel(), CANDIDATE, [counts(FIRST, 20, MINIMAL)], MAP, "family responsibility"),
+        (own_panel(), CANDIDATE, [counts(FIRST, 20, MINIMAL)], MAP, f"family {HEADLINE}"),
         (
             own_panel(accepted=19),
             SECOND,
@@ -691,16 +692,15 @@ def test_a_model_is_not_ranked_and_told_why(
     known: LabelMap,
     because: str,
 ) -> None:
-    card = summarise(verdicts, TASK, candidate, references, known)
+    card = summarise(verdicts, TASK, candidate, references, known, HEADLINE)
     assert not card.ranked
     assert because in (card.unranked_because or "")
     assert (card.unranked_because or "").endswith(".")
 
 
 def test_coverage_of_exactly_a_half_is_ranked() -> None:
-    card = summarise(
-        own_panel(), TASK, CANDIDATE, [counts(FIRST, 20), counts(SECOND, 20)], label_map("angry", "happy")
-    )
+    references, known = [counts(FIRST, 20), counts(SECOND, 20)], label_map("angry", "happy")
+    card = summarise(own_panel(), TASK, CANDIDATE, references, known, HEADLINE)
     assert card.families[0].rates.coverage.value == 0.5
     assert card.ranked
 
@@ -720,7 +720,7 @@ def test_macro_scores_agree_with_scikit_learn_and_lie_in_their_intervals(
 ) -> None:
     name = {"a": "angry", "h": "happy", "s": "sad", "o": "other"}
     truth, said = [name[t] for t, _ in pairs], [name[s] for _, s in pairs]
-    score = summarise(whole_clips(truth, said), TASK, CANDIDATE, [], MAP).whole
+    score = summarise(whole_clips(truth, said), TASK, CANDIDATE, [], MAP, HEADLINE).whole
     points = precision_recall_fscore_support(
         truth, said, labels=sorted(set(truth)), average="macro", zero_division=0
     )
@@ -754,7 +754,7 @@ def test_macro_intervals_agree_with_scikit_learn_on_each_bootstrap_sample() -> N
 def test_whole_clips_by_hand() -> None:
     truth = ["angry", "angry", "happy", "happy", "calm", None]
     said = ["angry", "happy", "happy", "other", "angry", "angry"]
-    score = summarise(whole_clips(truth, said), TASK, CANDIDATE, [], MAP).whole
+    score = summarise(whole_clips(truth, said), TASK, CANDIDATE, [], MAP, HEADLINE).whole
     assert score.accuracy == wilson(2, 4)  # calm is not known to the candidate, the last has no truth
     assert score.precision.value == pytest.approx((1 + 1 / 2) / 2)
     assert score.recall.value == pytest.approx((1 / 2 + 1 / 2) / 2)
@@ -821,9 +821,9 @@ def grid(n_clips: int, n_references: int) -> tuple[pd.DataFrame, list[ReferenceC
 
 def test_a_usual_entry_is_summarised_in_half_a_second() -> None:
     verdicts, references = grid(60, 4)
-    summarise(verdicts, TASK, CANDIDATE, references, MAP)  # opens pandas, scipy and scikit-learn
+    summarise(verdicts, TASK, CANDIDATE, references, MAP, HEADLINE)  # opens pandas, scipy and scikit-learn
     start = time.process_time()
-    summarise(verdicts, TASK, CANDIDATE, references, MAP)
+    summarise(verdicts, TASK, CANDIDATE, references, MAP, HEADLINE)
     assert time.process_time() - start < 0.5
 
 
@@ -831,7 +831,7 @@ def test_a_usual_entry_is_summarised_in_half_a_second() -> None:
 def test_sixty_references_and_a_thousand_clips_are_summarised_in_ten_seconds() -> None:
     verdicts, references = grid(1020, 60)
     start = time.process_time()
-    summarise(verdicts, TASK, CANDIDATE, references, MAP)
+    summarise(verdicts, TASK, CANDIDATE, references, MAP, HEADLINE)
     assert time.process_time() - start < 10
 
 
@@ -843,9 +843,9 @@ def test_a_binary_panel_needs_two_references_of_either_silence_class() -> None:
         return [ReferenceCounts(model(f"m{i}"), HEADLINE, 30, 10, c) for i, c in enumerate(says)]
 
     deepfake, emotion = TASKS["deepfake"], TASKS["emotion"]
-    assert _imbalance(panel("spoof", "spoof", "bonafide", "bonafide"), deepfake) is None
-    why = _imbalance(panel("spoof", "spoof", "bonafide"), deepfake)
+    assert _imbalance(panel("spoof", "spoof", "bonafide", "bonafide"), HEADLINE, deepfake) is None
+    why = _imbalance(panel("spoof", "spoof", "bonafide"), HEADLINE, deepfake)
     assert why is not None
     assert "1 references of the panel call silence bonafide" in why
-    assert _imbalance(panel("spoof"), deepfake) is not None
-    assert _imbalance(panel("angry"), emotion) is None
+    assert _imbalance(panel("spoof"), HEADLINE, deepfake) is not None
+    assert _imbalance(panel("angry"), HEADLINE, emotion) is None

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from harness.metrics.estimates import clip_weights
 from harness.metrics.stability import jaccard, stability_of
-from harness.types import FAMILIES, LabelMap, ModelRef, signal_id
+from harness.types import LabelMap, ModelRef, signal_id
+from tests.helpers.families import FAMILIES
 
 HEADLINE, MINIMAL = FAMILIES
 CLIPS = tuple("abcdefgh")

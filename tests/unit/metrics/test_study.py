@@ -23,11 +23,12 @@ from harness.metrics.study import Answered, FamilyStudy, Study, family_study
 from harness.schemas import from_json
 from harness.starter import paths
 from harness.tasks import TASKS
-from harness.types import FAMILIES, MIN_SIGNALS, N_LEVELS, Estimate
+from harness.types import MIN_SIGNALS, N_LEVELS, Estimate
 from leaderboard.reports import study_findings, study_report
 from tests.helpers import board_world, noted_suite, toy_models
 from tests.helpers.corpus import make_corpus
 from tests.helpers.entries import make_entry
+from tests.helpers.families import FAMILIES, MINIMAL
 from tests.helpers.repository import SUBMISSIONS
 
 TASK = "emotion"
@@ -238,7 +239,7 @@ def test_shares_of_flat_earthers_are_those_of_the_verdicts(
 
 def test_curves_and_prices_are_those_of_the_verdicts(study: dict[str, Any], rows: pd.DataFrame) -> None:
     minimal = study["families"][1]
-    some = rows[(rows["family"] == "minimal") & (rows["stimulus"] == "signal")]
+    some = rows[(rows["family"] == MINIMAL) & (rows["stimulus"] == "signal")]
     some = some.assign(accepted=some["predicted"] == some["expected"])
     suite = load(str(paths.embedded()))
     n_kept = {

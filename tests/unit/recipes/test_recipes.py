@@ -21,12 +21,12 @@ from harness import audio, cli
 from harness.cli import extract
 from harness.dataset import licences
 from harness.errors import BadInput
-from harness.extract import SEARCHES
+from harness.extract import DEFAULT
+from harness.families import DEFAULT_RESOLUTIONS
 from harness.manifest import Manifest
 from harness.recipes import cost, recipe_file
 from harness.schemas import Entry, from_json
 from harness.tasks import TASKS
-from harness.types import DEFAULT_BANDS
 from tests.helpers import forking, toy_models
 from tests.helpers.lab import NAMES, Lab, Said, _make_corpus
 from tests.helpers.repository import ROOT
@@ -112,8 +112,10 @@ def test_a_recipe_and_a_command_allow_as_many_draws():
     assert extract.MAX_DRAWS == recipe_file.MAX_DRAWS
 
 
-def test_the_families_of_the_searches_are_those_of_the_searches():
-    assert {name: search.family for name, search in SEARCHES.items()} == dict(recipe_file.FAMILY_OF)
+@pytest.mark.parametrize("name", recipe_file.shipped())
+def test_the_searches_of_a_shipped_recipe_are_the_usual_ones(name):
+    recipe, _ = recipe_file.read(name)
+    assert (recipe.searches, recipe.completion, recipe.robust) == (DEFAULT, "zero", None)
 
 
 # ---- strictness ----------------------------------------------------------------------------------
@@ -133,9 +135,26 @@ WRONG = [
     ({"searches": ["magic"]}, "no search named 'magic'; known: responsibility, minimal, gradient"),
     ({"searches": ["minimal", "gradient"], "repetitions": None}, "are of one family"),
     ({"searches": ["minimal"]}, "`repetitions` is of the search responsibility"),
-    ({"searches": ["minimal"], "repetitions": None, "bands": 64}, "`bands` is of the search responsibility"),
-    ({"bands": 1}, "bands is 1; expected 2 or more, or all"),
-    ({"bands": "some"}, "bands"),
+    ({"searches": ["minimal", "minimal@bins"], "repetitions": None}, "are of one family; name one of each"),
+    ({"searches": ["minimal@bands64"]}, "`repetitions` is of the search responsibility"),
+    (
+        {"searches": ["responsibility@some"]},
+        "no resolution is called 'some'; examples: bins, bands128, mel64",
+    ),
+    ({"searches": ["responsibility@"]}, "no resolution is called ''"),
+    ({"searches": ["responsibility@bands0"]}, "no resolution is called 'bands0'"),
+    ({"searches": ["minimal@blocks15ms"]}, "blocks are multiples of 10 ms"),
+    ({"searches": ["minimal@tiles8x99999999"]}, "expected numbers of at most 10,000,000"),
+    ({"searches": ["minimal@bins+swap"]}, "no resolution is called 'bins+swap'"),
+    ({"searches": "minimal"}, "searches: Input should be a valid array"),
+    ({"bands": 64}, "bands: Unexpected keyword argument"),
+    ({"completion": "nois:-40"}, "no completion is called 'nois:-40'; examples: zero, noise:-40"),
+    ({"completion": "noise:3"}, "no completion is called 'noise:3'"),
+    ({"completion": "zero", "robust": 0.9}, "`robust` needs a `completion` other than zero"),
+    ({"robust": 0.9}, "`robust` needs a `completion` other than zero"),
+    ({"completion": "swap", "robust": 0.0}, "robust is 0; expected a share above 0, at most 1"),
+    ({"completion": "swap", "robust": 1.5}, "robust is 1.5; expected a share above 0, at most 1"),
+    ({"completion": "swap", "robust": "all"}, "robust: Input should be a valid number"),
     ({"draws": 0}, "draws is 0; expected at least 1"),
     ({"draws": 101}, "draws is 101; expected at most 100"),
     ({"draws": "2"}, "draws: Input should be a valid integer"),
@@ -199,9 +218,10 @@ def test_notes_are_no_content_but_models_and_searches_are(tmp_path):
     assert content("elsewhere", models=[EAR | {"note": "A better toy.", "parameters_m": 2.0}, DRUM]) == before
     changes = (
         *({"models": [EAR]}, {"limit": 9}, {"searches": ["responsibility"]}, {"alpha": 0.5}),
-        *({"bands": 64}, {"bands": "all"}, {"seed": 1}, {"draws": 2}),
+        *({"searches": [f"responsibility@{atoms}", "minimal"]} for atoms in ("bands64", "bins")),
+        *({"completion": "swap"}, {"completion": "swap", "robust": 0.5}, {"seed": 1}, {"draws": 2}),
     )
-    assert len({before, *(content(f"{i}", **c) for i, c in enumerate(changes))}) == 9
+    assert len({before, *(content(f"{i}", **c) for i, c in enumerate(changes))}) == 1 + len(changes)
 
 
 # ---- combinations of options ---------------------------------------------------------------------
@@ -213,7 +233,12 @@ def test_notes_are_no_content_but_models_and_searches_are(tmp_path):
         (["--recipe", "emotion", "org/model"], "MODEL cannot be combined with --recipe emotion"),
         (["--recipe", "emotion", "--task", "emotion"], "--task cannot be combined with --recipe emotion"),
         (["--recipe", "emotion", "--limit", "3"], "--limit cannot be combined with --recipe emotion"),
-        (["--recipe", "emotion", "--bands", "64"], "--bands cannot be combined with --recipe emotion"),
+        (["--recipe", "emotion", "--search", "minimal"], "--search cannot be combined with --recipe emotion"),
+        (
+            ["--recipe", "emotion", "--completion", "swap"],
+            "--completion cannot be combined with --recipe emo",
+        ),
+        (["--recipe", "emotion", "--robust", "0.5"], "--robust cannot be combined with --recipe emotion"),
         (["--recipe", "emotion", "--seed", "0"], "--seed cannot be combined with --recipe emotion"),
         (["--recipe", "emotion", "--draws", "2"], "--draws cannot be combined with --recipe emotion"),
         (["--recipe", "emotion", "--alpha", "0"], "--alpha cannot be combined with --recipe emotion"),
@@ -256,17 +281,18 @@ def test_a_wrong_combination_of_options_is_one_line(tmp_path, capsys, arguments,
 
 def test_queries_of_a_search_scale_with_its_settings():
     assert cost.queries_of("minimal") == cost.Spent(35, 165, 228)
-    # at single bins 17 partitions less of 5 splits of 14 queries: 1,190 less
-    assert cost.queries_of("responsibility", 3, bands="all") == cost.Spent(229, 227, 258)
-    assert cost.queries_of("responsibility", 20, 800) == cost.Spent(800, 800, 800)
-    for bands in (None, 128, 24):
-        assert cost.queries_of("responsibility", bands=bands) == cost.ON_BANDS
-    for bands in ("all", 129, 10**6):
-        assert cost.queries_of("responsibility", bands=bands) == cost.QUERIES["responsibility"]
-    # on bands 17 partitions less of (877 - 12) / 20 queries
-    fewer = 17 * 43.25
+    # at single bins 7 partitions less of 10 splits of 14 queries: 980 less
+    assert cost.queries_of("responsibility@bins", 3) == cost.Spent(439, 437, 468)
+    assert cost.queries_of("responsibility", 10, 200) == cost.Spent(200, 200, 200)
+    for atoms in ("", "@bands32", "@bands24", "@mel32"):
+        assert cost.queries_of(f"responsibility{atoms}") == cost.ON_BANDS
+    for atoms in ("bins", "bands33", "bands1000000", "blocks10ms", "tiles8x16"):
+        assert cost.queries_of(f"responsibility@{atoms}") == cost.QUERIES["responsibility"]
+    assert cost.queries_of("minimal@bands64") == cost.QUERIES["minimal"]
+    # on bands 7 partitions less of (247 - 12) / 10 queries
+    fewer = 7 * 23.5
     three = cost.queries_of("responsibility", 3)
-    assert (three.low, three.likely, three.high) == pytest.approx((901 - fewer, 877 - fewer, 957 - fewer))
+    assert (three.low, three.likely, three.high) == pytest.approx((242 - fewer, 247 - fewer, 282 - fewer))
 
 
 def test_the_queries_are_those_that_were_measured():
@@ -280,7 +306,7 @@ def test_the_queries_are_those_that_were_measured():
         assert found[95] <= spent.high <= found[96] + 1
     lines = json.loads((ROOT / "tests/benchmarks/results/bands.json").read_text())
     found = sorted(line["queries"] for line in lines)
-    assert {line["bands"] for line in lines} == {DEFAULT_BANDS}
+    assert {line["resolution"] for line in lines} == {DEFAULT_RESOLUTIONS["responsibility"]}
     assert len(found) == 10
     assert cost.Spent(found[4], round(sum(found) / 10), found[9]) == cost.ON_BANDS
 
@@ -298,12 +324,16 @@ def test_operations_of_a_query_by_hand():
 
 def test_bytes_and_stimuli_by_hand():
     assert cost.signal_bytes(3, 16_000) == 192_000
-    assert cost.mask_bytes(3, 16_000) == pytest.approx(24_001 * 0.026)
+    assert cost.mask_bytes(3, 16_000) == pytest.approx(24_001 * 0.027)
     # a signal, 3 swap, 4 matched, largest, complement; and 7 levels of the minimal one
     assert cost.stimuli_of(["minimal"]) == 1 + 3 + 4 + 1 + 1
     assert cost.stimuli_of(["responsibility", "minimal"]) == 10 + 10 + 7
     assert cost.judged_queries(4, 10, ["responsibility", "minimal"]) == 10 + 4 * 10 * 27
     assert cost.judged_queries(4, 10, ["responsibility", "minimal"], 3) == 10 + 4 * 10 * 27 * 3
+    # levels only where a ranking is in the same domain: that of bands ranks bins, that of tiles does not
+    assert cost.stimuli_of(["responsibility@tiles8x16", "minimal"]) == 10 + 10
+    assert cost.stimuli_of(["responsibility@tiles8x16", "minimal@tiles4x4", "minimal"]) == 10 + 10 + 7 + 10
+    assert cost.stimuli_of(["responsibility", "minimal", "minimal@bands64"]) == 10 + 2 * (10 + 7)
 
 
 def test_the_stimuli_of_the_starter_suite_are_no_more_than_is_costed():
@@ -347,7 +377,8 @@ def test_the_cost_of_a_recipe_by_hand(tmp_path):
         DRUM,
         EAR | {"source": "./mute", "needs": "label map"},
     ]
-    recipe, task = recipe_file.read(str(written(tmp_path, models=models, repetitions=3, bands="all")))
+    searches = ["responsibility@bins", "minimal"]
+    recipe, task = recipe_file.read(str(written(tmp_path, models=models, repetitions=3, searches=searches)))
     size = cost.Size(10, 10.0)
     mute = recipe.models[2].source
     found = cost.cost_of(recipe, task, {"studio": size}, {mute: "it waits"})
@@ -463,6 +494,37 @@ def test_a_recipe_fills_the_matrix_although_one_model_fails(lab, tmp_path, capsy
     assert [r["state"] for r in told["references"]] == ["there", "there"]
     assert folder_state(out) == state
     assert cli.run(["publish", str(out)]) == 0
+
+
+def test_a_recipe_says_of_which_atoms_signals_are_and_what_stands_in_for_the_rest(lab, tmp_path, capsys):
+    recipe = written(
+        lab / "tiles",
+        models=[EAR | {"source": "../ear"}, DRUM | {"source": "../drum"}],
+        corpora=[CORPUS | {"source": "../corpus"}],
+        searches=["responsibility@tiles8x16", "minimal"],
+        completion="noise:-40",
+        robust=0.75,
+        limit=4,
+    )
+    command = ["extract", "--recipe", str(recipe), "--out", str(tmp_path / "out")]
+    assert cli.run(command) == 0
+    manifest = from_json(Manifest, (tmp_path / "out/manifest.json").read_bytes())
+    families = ["responsibility@tiles8x16+noise:-40", "minimal@bins+noise:-40"]
+    assert manifest.headlines == {"emotion": families[0]}
+    for record in manifest.references:
+        assert [count.family for count in record.counts] == families
+        assert all(" with noise:-40 robust to 0.75" in search for search in record.searches)
+    entries = [
+        from_json(Entry, path.read_bytes()) for path in (tmp_path / "out/verdicts").glob("*/*/*/entry.json")
+    ]
+    assert [e.scorecard.known_answer for e in entries] == [1.0, 1.0]
+    assert {e.signals.headline for e in entries} == {families[0]}
+    for entry in entries:
+        assert [score.family for score in entry.scorecard.families] == families
+    capsys.readouterr()
+    assert cli.run([*command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [r["state"] for r in told["references"]] == ["there", "there"]
 
 
 def test_another_recipe_is_not_continued_in_the_same_folder(lab, tmp_path, capsys):

@@ -12,6 +12,7 @@ import pytest
 from harness import audio, cli
 from harness.dataset.suites import Suite
 from harness.entries import store
+from harness.families import parse_family
 from harness.labels import harmonise
 from harness.metrics.flat_earth import EXCESS
 from harness.models import classifiers
@@ -22,6 +23,7 @@ from harness.starter.recipes import RECIPES
 from harness.tasks import TASKS
 from harness.types import MIN_SIGNALS, N_LEVELS
 from tests.helpers import toy_models
+from tests.helpers.families import MINIMAL, STARTER_FAMILIES
 from tests.helpers.repository import ROOT
 
 TASK_NAMES = ("music-genre", "emotion", "deepfake")
@@ -50,7 +52,7 @@ def drawn(suite, recipe, n):
     """Signals of a reference that are not degenerate, with their waveforms; the same in every run."""
     slug = f"local__{recipe.folder}"
     lines = [line for line in suite.signal_lines(recipe.task, slug) if not line.degenerate]
-    assert len(lines) >= 2 * MIN_SIGNALS, "both families"
+    assert len(lines) >= 3 * MIN_SIGNALS, "all families"
     if n is None:
         return [(s, x) for s, x in suite.signals(recipe.task, slug) if not s.degenerate]
     some = random.Random(0).sample([line.signal_id for line in lines], n)
@@ -63,7 +65,7 @@ def test_a_reference_accepts_all_of_its_own_signals_on_this_machine(suite, recip
     classifier = classifiers.load(str(paths.SUITE / "models" / recipe.folder), batch_size=32)
     label_map = harmonise(classifier.class_names, TASKS[recipe.task])
     signals = drawn(suite, recipe, n)
-    assert {s.family for s, _ in signals} == {"responsibility", "minimal"}
+    assert {s.family for s, _ in signals} == set(STARTER_FAMILIES)
     logits = classifier.logits([x for _, x in signals], 16_000)
     said = [label_map.canonical[i] for i in logits.argmax(axis=1)]
     assert said == [s.expected for s, _ in signals]
@@ -82,9 +84,9 @@ def test_the_audio_of_a_signal_is_rebuilt_as_it_was_certified(suite, n) -> None:
 def test_every_minimal_signal_that_is_not_degenerate_has_its_levels(suite, n) -> None:
     for recipe in REFERENCES:
         for line in suite.signal_lines(recipe.task, f"local__{recipe.folder}"):
-            assert line.has_levels or line.family != "minimal" or line.degenerate
+            assert line.has_levels or line.family != MINIMAL or line.degenerate
         for signal, _ in drawn(suite, recipe, n):
-            if signal.family == "minimal":
+            if signal.family == MINIMAL:
                 sizes = [int((signal.levels <= j).sum()) for j in range(N_LEVELS)]
                 assert sizes[0] == signal.n_kept
                 assert sizes[-1] == len(signal.mask)
@@ -98,6 +100,14 @@ def test_the_suite_is_small_enough_to_be_shipped() -> None:
     sizes = [path.stat().st_size for path in paths.SUITE.rglob("*") if path.is_file()]
     assert sum(sizes) <= 40e6
     assert max(sizes) <= 8 * 2**20
+
+
+def test_every_task_has_the_same_families_and_one_of_them_is_of_time_and_frequency(suite) -> None:
+    for task in TASK_NAMES:
+        assert suite.families(task) == STARTER_FAMILIES
+        assert {r.counts[0].n_draws for r in suite.references(task)} == {2}
+    domains = [parse_family(family).resolution.domain for family in STARTER_FAMILIES]
+    assert domains == ["frequency", "time-frequency", "frequency"]
 
 
 def test_the_suite_holds_what_the_recipes_say(suite) -> None:
@@ -126,7 +136,7 @@ def test_the_deepfake_panel_has_two_references_with_each_silence_class(suite) ->
 
 
 def test_the_planted_flat_earther_alone_rejects_what_all_others_accept(suite) -> None:
-    alone = cards.rejected_alone(cards.verdicts_of(suite, "deepfake"))
+    alone = cards.rejected_alone(cards.verdicts_of(suite, "deepfake"), suite.headline("deepfake"))
     others = {name: share for name, share in alone.items() if name != "starter-deepfake-ast"}
     highest = max(share.high for share in others.values())
     assert alone["starter-deepfake-ast"].low > 0.5

@@ -16,9 +16,9 @@ from harness.schemas import Entry
 from harness.starter.paths import open_suite
 from harness.submit import verdict_sample
 from harness.submit.verdict_sample import draw, keys_of, worth
-from harness.types import FAMILIES
 from tests.helpers import detection
 from tests.helpers.entries import frame, make_entry
+from tests.helpers.families import FAMILIES
 from tests.helpers.repository import DOCS
 
 ENTRY, VERDICTS = make_entry(n_clips=24, n_degenerate=1, n_draws=2, n_matched=1, families=FAMILIES[:1])

@@ -21,7 +21,7 @@ from harness.entries import store
 from harness.errors import BadInput
 from harness.schemas import Entry, to_json
 from harness.starter import paths as starter
-from harness.types import FAMILIES, Estimate
+from harness.types import Estimate
 from leaderboard.app import app, commands, sessions, theme
 from leaderboard.app.resource_limits import Allowance
 from leaderboard.app.sessions import Session, SessionStore, Subprocess
@@ -30,6 +30,7 @@ from leaderboard.board.types import Ranking, Row
 from leaderboard.reports import audio_examples
 from tests.helpers import suite_parts, toy_models
 from tests.helpers.board_world import World
+from tests.helpers.families import FAMILIES
 from tests.helpers.small_suite import small_suite
 
 TASKS = ("tone",)

@@ -25,7 +25,6 @@ from harness.metrics import estimates, ranks, scorecard
 from harness.metrics.counted_lift import LiftByClip
 from harness.metrics.likeness import copies
 from harness.schemas import Entry
-from harness.types import FAMILIES
 from leaderboard import process_pool
 from leaderboard.board import loading, rank_intervals
 from leaderboard.board import ranking as table
@@ -34,6 +33,7 @@ from leaderboard.site import builder
 from tests.benchmarks import synthetic
 from tests.helpers.board_world import Manner, World, add_entry
 from tests.helpers.entries import make_entry
+from tests.helpers.families import FAMILIES
 
 
 def _by_frame(folder: Path, entry: Entry) -> pd.DataFrame:

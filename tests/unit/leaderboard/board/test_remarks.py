@@ -22,6 +22,7 @@ from leaderboard.board.model_traits import Mark
 from leaderboard.board.types import Board, Row
 from leaderboard.site import builder, task_page
 from tests.helpers.board_world import REFERENCES, World, model
+from tests.helpers.families import HEADLINE
 
 ESTIMATE = Estimate(0.625, 0.5, 0.75, 0.95, "clip bootstrap", 40)
 
@@ -187,7 +188,7 @@ def test_a_held_back_lift_stands_on_the_page_and_in_the_exports_with_its_differe
 ) -> None:
     first = world.board.current[0].rows[0]
     entry, difference = first.entry, Estimate(0.25, 0.125, 0.375, 0.95, "clip bootstrap", 40)
-    signals = DatasetRef("org/private", "a" * 40, entry.task, "test", "b" * 64)
+    signals = DatasetRef("org/private", "a" * 40, entry.task, "test", "b" * 64, HEADLINE)
     record = HeldBack(
         *(("lab/alpha",), 36, 12, ESTIMATE, ESTIMATE, difference),
         *(PROTOCOL, entry.path, "c" * 64, "d" * 64, signals, entry.run),

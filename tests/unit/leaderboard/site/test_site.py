@@ -17,7 +17,7 @@ from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.entries.export import unranked_because
 from harness.schemas import to_json
-from harness.types import FAMILIES, Estimate, ModelRef
+from harness.types import Estimate, ModelRef
 from leaderboard import formatting, render, urls
 from leaderboard.board import columns, model_traits
 from leaderboard.board import ranking as table
@@ -27,6 +27,7 @@ from leaderboard.plots import heatmap, spectrogram
 from leaderboard.site import audio_page, builder, pair_table, task_page
 from leaderboard.site.pair_table import ModelNames
 from tests.helpers.board_world import REFERENCES, TASK, World, model
+from tests.helpers.families import FAMILIES
 
 OVERRIDE = "\u202e"
 

@@ -18,6 +18,7 @@ from leaderboard.board import ranking as table
 from leaderboard.board.matrix import short_names
 from leaderboard.board.types import Ranking
 from tests.helpers.board_world import REFERENCES, TASK, Manner, World, add_entry, model
+from tests.helpers.families import HEADLINE
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_a_reference_that_was_also_submitted_stands_there_once(world: World, tmp
 
 def test_the_matrix_has_references_as_rows_and_first_among_the_columns(world: World) -> None:
     matrix = world.board.current[0].matrices[0]
-    assert matrix.family == "responsibility"
+    assert matrix.family == HEADLINE
     assert [m.repo_id for m in matrix.references] == list(REFERENCES)
     assert [m.repo_id for m in matrix.models[:3]] == list(REFERENCES)
     assert [m.repo_id for m in matrix.models[3:]] == [
