@@ -24,7 +24,6 @@ from harness import audio
 from harness.dataset import licences
 from harness.number_format import THIN, number, percent
 from harness.starter.paths import open_suite
-from harness.types import FAMILIES
 from leaderboard.reports.audio_examples import describe_mask
 
 _MARK = re.compile(r"<!-- gallery: (\S+) (\S+) -->")
@@ -80,11 +79,12 @@ def choose(suite: ge.Suite, task: str, verdicts: pd.DataFrame) -> ge.Signal:
 
     Of those of the headline family that have both controls, and a clip that every reference gives its true
     class, the one whose acceptance by the other references is the furthest above that of its first swap or
-    its first matched control, whichever is accepted more often; of several, the one that keeps the most bins.
+    its first matched control, whichever is accepted more often; of several, the one that keeps the most.
     """
+    headline = suite.family(task)
     whole = verdicts[verdicts["stimulus"] == "whole"]
     agreed = (whole["predicted"] == whole["truth"]).groupby(whole["clip_id"]).all()
-    rows = verdicts[(verdicts["family"] == FAMILIES[0]) & (verdicts["model"] != verdicts["reference"])]
+    rows = verdicts[(verdicts["family"] == headline) & (verdicts["model"] != verdicts["reference"])]
     rows = rows[rows["clip_id"].map(agreed) & rows["replicate"].fillna(0).eq(0)]
     accepts = (
         (rows["predicted"] == rows["expected"]).groupby([rows["signal_id"], rows["stimulus"]]).sum().unstack()
@@ -126,15 +126,18 @@ def _sounds(suite: ge.Suite, task: str, signal: ge.Signal, verdicts: pd.DataFram
         ),
         "swap": _Sound(
             "Swap control",
-            f"the same bins of {other}, which {own} calls {other_class}",
+            f"the same part of {other}, which {own} calls {other_class}",
             controls["swap"],
             swap,
         ),
         "matched": _Sound(
-            "Matched control", "the same clip, bins of the same shape elsewhere", controls["matched"], matched
+            "Matched control",
+            "the same clip, a part of the same shape elsewhere",
+            controls["matched"],
+            matched,
         ),
     }
-    for minimal in suite.signals(task, record.reference, family=FAMILIES[1]):
+    for minimal in suite.signals(task, record.reference, family="minimal@bins"):
         if minimal.record.clip_id == record.clip_id:
             answers = first[
                 (first["signal_id"] == minimal.record.signal_id) & (first["stimulus"] == "signal")
@@ -160,7 +163,7 @@ def _html(
             f"<p>{note}. Accepted by {others[sound.title].sum()} of {len(others)} other references.</p>"
             "</figure>"
         )
-    caption = "<b>Spectrum</b> the clip in grey, the bins of the signal in blue"
+    caption = "<b>What is kept</b> the clip in grey, the signal in blue"
     yield f"<figure><figcaption>{caption}</figcaption>{signal.plot().svg}</figure></div>"
     yield f"<details><summary>Which references give which sound the class {escape(expected)}</summary>"
     accepts.index = [name.split("/")[-1] + " (its signal)" * (name == reference) for name in accepts.index]

@@ -26,9 +26,9 @@ import goodenough as ge
 # %% [markdown]
 # ## Load a suite and a model
 #
-# A **suite** holds clips and **signals**. A signal is a part of the spectrum of a clip that alone still
+# A **suite** holds clips and **signals**. A signal is a part of a clip that alone still
 # makes one model, its **reference**, give the class that it gives the whole clip. The column `family` says
-# how it was searched: models are ranked by signals of the family `responsibility`. Degenerate signals, of
+# how it was searched: models are ranked by signals of the family `responsibility@bands32`. Degenerate signals, of
 # the class that the reference also gives silence, say nothing and are in no rate.
 
 # %%
@@ -63,7 +63,7 @@ result.lift
 # %% [markdown]
 # This is the **lift**, which models are ranked by: the share of the references' signals that the model
 # accepts, called **transfer**, minus the share of **swap** controls that it accepts. A swap control is made
-# of the same frequencies at the same energy, but of another clip, of another class. A model that always
+# of the same part at the same energy, but of another clip, of another class. A model that always
 # gives one class accepts both equally often and has a lift of 0. In brackets is the 95 % interval; `n` is
 # the number of signals.
 
@@ -79,7 +79,9 @@ assert result.lift.high - result.lift.low <= 2 * 0.06
 
 # %%
 rates = (
-    result.to_frame().query("family == 'responsibility'").set_index("reference")
+    result.to_frame()
+    .query("family == 'responsibility@bands32'")
+    .set_index("reference")
 )
 rates.index = rates.index.str.removeprefix("local/starter-emotion-")
 rates[["transfer", "swap", "lift", "lift_low", "lift_high", "lift_n"]].round(2)
@@ -131,17 +133,17 @@ print(f"{accuracy:.0%} of {len(whole)} clips")
 # %%
 signals = verdicts[
     (verdicts["stimulus"] == "signal")
-    & (verdicts["family"] == "responsibility")
+    & (verdicts["family"] == "responsibility@bands32")
 ]
 table = signals.groupby(["expected", "predicted"]).size().unstack(fill_value=0)
 table.div(table.sum(axis=1), axis=0).round(2)
 
 # %%
 accepted = (signals["predicted"] == signals["expected"]).mean()
-assert accuracy > 0.5 > accepted
+assert accuracy > accepted + 0.2
 
 # %% [markdown]
-# It is right about most whole clips, and rejects most signals. That is no fault of this model alone: a
+# It is right about most whole clips, and rejects many of the signals. That is no fault of this model alone: a
 # signal is what one reference needs, and another model may need something else. Accuracy cannot show that.
 #
 # ## Listen
@@ -151,7 +153,7 @@ assert accuracy > 0.5 > accepted
 # %%
 asked = verdicts[
     (verdicts["reference"] == "local/starter-emotion-whisper")
-    & (verdicts["family"] == "responsibility")
+    & (verdicts["family"] == "responsibility@bands32")
 ]
 accepts = asked["predicted"] == asked["expected"]
 shares = accepts.groupby([asked["signal_id"], asked["stimulus"]]).mean()

@@ -25,7 +25,9 @@ import pandas as pd
 import goodenough as ge
 
 suite = ge.load_suite()
-suite.to_frame().query("task == 'deepfake' and family == 'responsibility'")
+suite.to_frame().query(
+    "task == 'deepfake' and family == 'responsibility@bands32'"
+)
 
 # %% [markdown]
 # Several references give silence the class that they give the clips of one kind. Their signals for that
@@ -38,7 +40,7 @@ ge.plot_matrix(suite, "deepfake")
 
 # %% [markdown]
 # Each row holds the signals of one reference, each column the answers of one model. One column stands out:
-# `starter-deepfake-ast` accepts its own signals and no others. The other way round there is no such gap:
+# `starter-deepfake-ast` accepts its own signals and hardly any others. The other way round there is no such gap:
 # the others do accept its signals.
 
 # %%
@@ -46,7 +48,7 @@ matrix = ge.transfer_matrix(suite, "deepfake")
 matrix.index = matrix.columns = matrix.columns.str.removeprefix(
     "starter-deepfake-"
 )
-assert (matrix["ast"].drop("ast") == 0).all()
+assert (matrix["ast"].drop("ast") < 0.01).all()
 assert (matrix.loc["ast"] > 0.7).all()
 
 # %% [markdown]
@@ -84,15 +86,16 @@ findings[["verdict", *columns]].round(4)
 # %% [markdown]
 # `rejects_alone` is the share of signals that the model rejects, of those that all others accept, and
 # `rejected_by_all` the share of the model's own signals that nobody else accepts. A small p is not enough for
-# a finding: the share must also lie clearly above the median of the others, which is why nothing follows from
-# the few signals of `starter-deepfake-ast` that all others reject.
+# a finding: the share must also lie clearly above the median of the others. Here one p is small, that of the
+# signals which `starter-deepfake-ast` alone rejects.
 
 # %%
 p_adjusted = findings[
     ["rejects_alone_p_adjusted", "rejected_by_all_p_adjusted"]
 ]
-assert (p_adjusted.loc["ast"] < 0.05).all()
-assert (p_adjusted.drop("ast") > 0.05).all(axis=None)
+assert p_adjusted.loc["ast", "rejects_alone_p_adjusted"] < 0.05
+assert (p_adjusted["rejects_alone_p_adjusted"].drop("ast") > 0.05).all()
+assert (p_adjusted["rejected_by_all_p_adjusted"] > 0.05).all()
 assert findings["rejected_by_all"]["ast"] < 0.1
 
 # %% [markdown]
@@ -101,7 +104,7 @@ assert findings["rejected_by_all"]["ast"] < 0.1
 # %%
 asked = verdicts[
     (verdicts["stimulus"] == "signal")
-    & (verdicts["family"] == "responsibility")
+    & (verdicts["family"] == "responsibility@bands32")
     & (verdicts["draw"] == 1)
     & (verdicts["model"] != verdicts["reference"])
 ]
@@ -116,12 +119,12 @@ n_rejected = n - of_others[all_accept]["ast"].sum()
 print(f"rejects {n_rejected} of {n} signals that all others accept")
 
 # %%
-assert n == n_rejected == findings["rejects_alone_n"]["ast"]
-assert findings["rejects_alone"]["ast"] == 1
+assert n == findings["rejects_alone_n"]["ast"]
+assert n_rejected / n == findings["rejects_alone"]["ast"] > 0.9
 assert findings["verdict"]["ast"] == "rejects sparse sound"
 
 # %% [markdown]
-# It rejects every one of them, and yet the verdict is not "flat-earther" but "rejects sparse sound". The
+# It rejects nearly all of them, and yet the verdict is not "flat-earther" but "rejects sparse sound". The
 # reason is in the controls. A **matched** control keeps bins of the same shape and energy at other
 # frequencies of the same clip, and carries no signal. If a model rejects these just as readily, its answer
 # is about how sparse the sound is, not about the signal:
@@ -142,10 +145,10 @@ axes.invert_yaxis()
 plt.show()
 
 # %%
-assert (means.loc["ast"] == 0).all()
+assert (means.loc["ast"] < 0.01).all()
 
 # %% [markdown]
-# `starter-deepfake-ast` accepts no signal and no control. For every other model the difference between
+# `starter-deepfake-ast` accepts hardly any signal and no control. For every other model the difference between
 # transfer and swap, the **lift**, is above 0. Transfer alone would mislead: with two classes much is
 # accepted by chance, and some models accept more than half of the matched controls, too.
 
@@ -158,7 +161,7 @@ lift.sort_values(ascending=False).to_frame("lift").round(3)
 # %% [markdown]
 # ## How much of a clip does each model need?
 #
-# The size of the signals explains the column of zeros. These are medians of the share of bins that a signal
+# The size of the signals explains the empty column. These are medians of the share of bins that a signal
 # keeps:
 
 # %%
@@ -171,10 +174,10 @@ for reference in suite.references("deepfake"):
 medians.sort_values().to_frame().style.format("{:.1%}")
 
 # %%
-assert medians["ast"] > 5 * medians.drop("ast").max()
+assert medians["ast"] > 4 * medians.drop("ast").max()
 
 # %% [markdown]
-# Its signals are more than five times as broad as those of any other. It needs most of the spectrum to be there before it gives one of the
+# Its signals are more than four times as broad as those of any other. It needs most of the spectrum to be there before it gives one of the
 # two classes (its third class is `incomplete`), and the signals of the others do not have that.
 #
 # Listen to a signal of it, and to one of another reference. Sounds are played at the same peak.
