@@ -96,6 +96,7 @@ def test_rex_finds_what_our_own_model_room_finds_sufficient(tmp_path, monkeypatc
 
 
 @with_rex
+@pytest.mark.slow
 def test_rex_keeps_the_only_bin_that_is_needed_and_its_own_ten_at_a_time(monkeypatch):
     monkeypatch.setenv("GOODENOUGH_CACHE", str(CACHE))
     clip, listener, chosen = planted(parse("bins").atoms(N_SAMPLES, RATE_HZ), *CUES["one"], seed=0)
