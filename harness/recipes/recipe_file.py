@@ -180,6 +180,11 @@ def read(name: str) -> tuple[Recipe, Task]:
     raw = _yaml(path)
     for field in _empty(raw):
         raise BadInput(f"{path}: {field} is empty; give it a value, or leave the line out")
+    if isinstance(raw, dict) and "bands" in raw:
+        raise BadInput(
+            f"{path}: a recipe has no field `bands`; name the bands with the search, as in"
+            " `searches: [responsibility@bands32]`"
+        )
     try:
         recipe = from_json(Recipe, json.dumps(raw))
     except (ValueError, TypeError) as error:

@@ -18,6 +18,7 @@ import pytest
 
 from harness import cli
 from harness.starter import paths
+from harness.starter.paths import open_suite
 from tests.helpers import doc_pages, recorded_answers
 from tests.helpers.doc_pages import RUN, Block, Session, blocks_of, same_output
 from tests.helpers.hub import LoopbackHub
@@ -146,6 +147,17 @@ def test_a_block_is_run_or_says_why_not() -> None:
     stray = [f"{name}:{b.line}" for name, b in blocks if b.language == "text" and not b.reason]
     assert stray == []
     assert len([b for _, b in blocks if b.language in RUN and b.reason]) <= NOT_RUN
+
+
+def test_the_signals_that_a_path_names_are_those_of_the_starter_suite() -> None:
+    suite = open_suite(None)
+    current = {f"{name}@{suite.ref(name).sha256[:8]}" for name in suite.task_names}
+    names = {
+        name: set(re.findall(r"[a-z-]+@[0-9a-f]{8}\b", path.read_text("utf-8")))
+        for name, path in PAGES.items()
+    }
+    assert {name: stale for name, of_page in names.items() if (stale := of_page - current)} == {}
+    assert set().union(*names.values()), "no page names the folder of an entry"
 
 
 def test_the_readme_is_short_and_names_the_command_of_the_tests() -> None:

@@ -147,7 +147,7 @@ WRONG = [
     ({"searches": ["minimal@tiles8x99999999"]}, "expected numbers of at most 10,000,000"),
     ({"searches": ["minimal@bins+swap"]}, "no resolution is called 'bins+swap'"),
     ({"searches": "minimal"}, "searches: Input should be a valid array"),
-    ({"bands": 64}, "bands: Unexpected keyword argument"),
+    ({"bands": 64}, "a recipe has no field `bands`; name the bands with the search"),
     ({"completion": "nois:-40"}, "no completion is called 'nois:-40'; examples: zero, noise:-40"),
     ({"completion": "noise:3"}, "no completion is called 'noise:3'"),
     ({"completion": "zero", "robust": 0.9}, "`robust` needs a `completion` other than zero"),
