@@ -101,7 +101,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         *(f"keep their class: {completion}" for completion in CHECKED[1:]),
     )
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    return "\n".join([*lines, *map(_line, rows)])
+    order = [*tasks.TASKS, "instrument"]
+    ordered = sorted(rows, key=lambda row: (order.index(row["task"]), FAMILIES.index(row["family"])))
+    return "\n".join([*lines, *map(_line, ordered)])
 
 
 def _line(row: Mapping[str, Any]) -> str:
