@@ -112,7 +112,7 @@ def _line(row: Mapping[str, Any]) -> str:
         return "" if value is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
     cells = (
-        *(row["task"], row["family"], f"{row['n']}", f"{row['kept']:.2g} of {row['atoms']:,}"),
+        *(row["task"], row["family"], f"{row['n']}", f"{row['kept']:,g} of {row['atoms']:,}"),
         *map(estimate, ("transfer", "swap", "lift", "placement", "jaccard")),
         *(f"{row['queries'][0]:.0f} ({row['queries'][1]:.0f})", f"{row['cpu_s']:.2f}"),
         *(f"{share:.2f}" for share in row["survival"][1:]),
