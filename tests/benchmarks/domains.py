@@ -96,7 +96,18 @@ def _renew(page: Path, table_: str) -> None:
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """All of it in Markdown."""
     heads = (
-        *("task", "family", "n", "kept of all atoms", "T", "swap", "lift", "placement", "Jaccard"),
+        *(
+            "task",
+            "family",
+            "clips, draws",
+            "n",
+            "kept of all atoms",
+            "T",
+            "swap",
+            "lift",
+            "placement",
+            "Jaccard",
+        ),
         *("queries, median (90 %)", "CPU s a signal"),
         *(f"keep their class: {completion}" for completion in CHECKED[1:]),
     )
@@ -112,7 +123,13 @@ def _line(row: Mapping[str, Any]) -> str:
         return "" if value is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
     cells = (
-        *(row["task"], row["family"], f"{row['n']}", f"{row['kept']:,g} of {row['atoms']:,}"),
+        *(
+            row["task"],
+            row["family"],
+            f"{row['clips']}, {row['draws']}",
+            f"{row['n']}",
+            f"{row['kept']:,g} of {row['atoms']:,}",
+        ),
         *map(estimate, ("transfer", "swap", "lift", "placement", "jaccard")),
         *(f"{row['queries'][0]:.0f} ({row['queries'][1]:.0f})", f"{row['cpu_s']:.2f}"),
         *(f"{share:.2f}" for share in row["survival"][1:]),
