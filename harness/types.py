@@ -148,7 +148,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SufficientSignal:
-    """A part of a clip's spectrum that alone gets the same class from the reference as the whole clip."""
+    """A part of a clip that alone gets the same class from the reference as the whole clip."""
 
     signal_id: str
     """`signal_id(clip_id, reference slug, family, seed, draw)`."""

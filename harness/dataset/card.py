@@ -235,10 +235,10 @@ def _size_rows(suite: Suite, task: str, record: ReferenceRecord) -> list[list[st
             by_family[line.family].append((line.n_kept, line.n_kept / line.n_coefficients))
     rows = []
     for count in record.counts:
-        kept = sorted(by_family[count.family])
-        n_kept = [n for n, _ in kept]
-        median_and_range = f"{median(n_kept):,.0f} ({n_kept[0]:,} to {n_kept[-1]:,})" if kept else "-"
-        share = f"{median(s for _, s in kept):.2g}" if kept else "-"
+        sizes = sorted(by_family[count.family])
+        n_kept = [n for n, _ in sizes]
+        median_and_range = f"{median(n_kept):,.0f} ({n_kept[0]:,} to {n_kept[-1]:,})" if sizes else "-"
+        share = f"{median(s for _, s in sizes):.2g}" if sizes else "-"
         counts = [str(count.n_draws)]
         counts += [f"{count.n_signals:,}", f"{count.n_degenerate:,}"]
         rows.append([record.model.repo_id, count.family, *counts, median_and_range, share])

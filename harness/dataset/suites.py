@@ -72,9 +72,9 @@ class Suite:
             )
         if invalid := invalid_name(self.manifest):
             raise BadSignals(f"{path} holds the name {invalid!r}, which could lead out of the folder")
-        for name in self.task_names:
-            if not is_family(self.manifest.headlines.get(name, "")):
-                raise BadSignals(f"{path} has no family that ranks for {name}; extract again")
+        for task in self.task_names:
+            if not is_family(self.manifest.headlines.get(task, "")):
+                raise BadSignals(f"{path} has no family that ranks for {task}; extract again")
         self._valid_files: set[str] = set()
         self._digests: dict[str, str] = {}
         self._open: dict[str, parquet_io.Rows] = {}
@@ -149,9 +149,8 @@ class Suite:
         """What identifies each clip and each signal."""
         clip_fields: tuple[str, ...] = ("clip_id", "label", "sha256")
         yield f"headline\0{self.headline(task)}\n"
-        signal_fields = (
-            *("signal_id", "expected", "n_atoms", "degenerate", "n_kept", "sha256", "survival", "levels"),
-        )
+        signal_fields = ("signal_id", "expected", "n_atoms", "degenerate", "n_kept", "sha256")
+        signal_fields += ("survival", "levels")
         paths = [(clips_path(task), parquet_schema.CLIPS, clip_fields)]
         for reference in self.references(task):
             paths.append((signals_path(task, reference.model.slug), parquet_schema.SIGNALS, signal_fields))

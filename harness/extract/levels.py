@@ -1,7 +1,7 @@
 """Nested levels between a minimal signal and its whole clip (definitions: Levels).
 
-The bins of the minimal mask come first, then all others by the responsibility of their atom. Level j keeps
-the first k_j bins, k_j = `parquet_schema.level_sizes`. A level need not be sufficient.
+The coefficients of the minimal mask come first, then all others by the responsibility of their atom. Level j
+keeps the first k_j of them, k_j = `parquet_schema.level_sizes`. A level need not be sufficient.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ def nested_levels(mask: Mask, responsibility: FloatArray, energy: FloatArray) ->
 
     Args:
         mask: (N,) the minimal signal, not empty.
-        responsibility: (N,) that of the atom of each bin.
-        energy: (N,) of each bin; of equal responsibility the louder bin comes first, then the lower.
+        responsibility: (N,) that of the atom of each coefficient.
+        energy: (N,) of each coefficient; of equal responsibility the louder comes first, then the earlier.
 
     Returns:
         (N,) 0 for the bins of the mask, at most N_LEVELS - 1.

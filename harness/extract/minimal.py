@@ -158,7 +158,7 @@ def _rankings(energy: FloatArray, rng: np.random.Generator, grid: Grid) -> list[
 
 
 def _steepest(slope: FloatArray, energy: FloatArray, atoms: Order) -> list[Order]:
-    """Rankings of kept atoms by slope: of a atom as it is, its rise alone, and of a unit of it."""
+    """Rankings of kept atoms by slope: of an atom as it is, its rise alone, and of a unit of it."""
     gain = slope[atoms]
     per_unit = np.abs(gain) / np.maximum(np.sqrt(energy[atoms]), _TINY)
     return [atoms[np.argsort(-score, kind="stable")] for score in (np.abs(gain), gain, per_unit)]

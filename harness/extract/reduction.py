@@ -131,7 +131,7 @@ def in_pieces(search: Asking[R], piece: Order) -> Asking[R]:
 
     Args:
         search: what asks masks over pieces.
-        piece: (n_atoms,) the piece of each atom; -1 for a atom that is left out.
+        piece: (n_atoms,) the piece of each atom; -1 for an atom that is left out.
     """
     masks = next(search)
     while True:

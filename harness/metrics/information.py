@@ -112,16 +112,16 @@ def mel_use(mask: Mask, domain: Domain) -> FloatArray:
     A block of time has all frequencies alike.
     """
     edges_hz = domain.column_edges_hz
-    kept = mask.reshape(domain.shape).sum(axis=0)
-    if len(kept) == 1:
-        hz, kept = np.linspace(edges_hz[0], edges_hz[1], _POINTS), np.ones(_POINTS)
+    counts = mask.reshape(domain.shape).sum(axis=0)
+    if len(counts) == 1:
+        hz, counts = np.linspace(edges_hz[0], edges_hz[1], _POINTS), np.ones(_POINTS)
     elif domain.name == Frequency.name:
-        hz = np.arange(len(kept)) * domain.sample_rate_hz / domain.n_samples
+        hz = np.arange(len(counts)) * domain.sample_rate_hz / domain.n_samples
     else:
         hz = (edges_hz[:-1] + edges_hz[1:]) / 2
     mel, highest = _mel(hz), _mel(np.array([hz[-1]]))[0]
     band = np.minimum((mel / highest * N_MEL).astype(np.int64), N_MEL - 1)
-    return np.asarray(np.bincount(band, kept, minlength=N_MEL) / kept.sum())
+    return np.asarray(np.bincount(band, counts, minlength=N_MEL) / counts.sum())
 
 
 def _mel(hz: FloatArray) -> FloatArray:

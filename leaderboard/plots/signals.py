@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.domains import Atoms
 from harness.domains.frequency import Frequency
-from harness.families import atoms_of, parse_family
+from harness.families import atoms_of, n_atoms_kept, parse_family
 from harness.seeds import seed_of
 from harness.types import FloatArray, Mask, SufficientSignal, Waveform
 from leaderboard.plots import inline, spectrogram
@@ -41,7 +41,7 @@ def kept_atoms(signal: SufficientSignal) -> str:
     """How many of its atoms a signal keeps: `12 of 8,001 bins`, `5 of 384 tiles`."""
     atoms = atoms_of(signal)
     count = parse_family(signal.family).resolution.count(len(atoms))
-    return f"{int(_kept(atoms, signal.mask).sum()):,} of {count}"
+    return f"{n_atoms_kept(signal):,} of {count}"
 
 
 def signal_picture(waveform: Waveform, signal: SufficientSignal, *, alone: bool = False) -> str:
@@ -53,17 +53,18 @@ def signal_picture(waveform: Waveform, signal: SufficientSignal, *, alone: bool 
     atoms = atoms_of(signal)
     if atoms.domain.name == Frequency.name:
         return inline.spectrum_picture(waveform, signal.mask, signal.sample_rate_hz, alone=alone)
-    kept = _kept(atoms, signal.mask)
+    # (atoms in time, atoms in frequency)
+    is_kept = atoms.pool(signal.mask.astype(np.float64)).reshape(atoms.shape) > 0
     sound = spectrogram.data_uri(waveform, signal.sample_rate_hz, n_shades=_N_SHADES)
     # Two pictures on a page may share no id.
-    name = f"sp-{seed_of(signal.signal_id, sound, kept.tobytes().hex()):x}"
+    name = f"sp-{seed_of(signal.signal_id, sound, is_kept.tobytes().hex()):x}"
     area = f'x="{_LEFT}" y="0" width="{_WIDTH}" height="{_HEIGHT}"'
     image = f'<image {area} preserveAspectRatio="none" href='
-    rectangles = list(_rectangles(atoms, kept))
+    rectangles = list(_rectangles(atoms, is_kept))
     if len(rectangles) <= _MOST_RECTANGLES:
         part = f'<path id="{name}-kept" d="{_path(rectangles)}"/>'
     else:
-        dots = spectrogram.encode(_points(atoms, kept), 2)
+        dots = spectrogram.encode(_points(atoms, is_kept), 2)
         part = (
             f'<mask id="{name}-dots" mask-type="alpha">{image}"{dots}"/></mask>'
             f'<rect id="{name}-kept" {area} stroke="none" mask="url(#{name}-dots)"/>'
@@ -81,11 +82,6 @@ def signal_picture(waveform: Waveform, signal: SufficientSignal, *, alone: bool 
     )
 
 
-def _kept(atoms: Atoms, mask: Mask) -> Mask:
-    """Which atoms are kept, (atoms in time, atoms in frequency)."""
-    return atoms.pool(mask.astype(np.float64)).reshape(atoms.shape) > 0
-
-
 def _edges(atoms: Atoms) -> tuple[FloatArray, FloatArray]:
     """Between which atoms lie in the picture: from left to right, and from the bottom to the top."""
     domain = atoms.domain
@@ -94,11 +90,11 @@ def _edges(atoms: Atoms) -> tuple[FloatArray, FloatArray]:
     return _LEFT + _WIDTH * across, _HEIGHT * (1 - up)
 
 
-def _rectangles(atoms: Atoms, kept: Mask) -> Iterator[Rectangle]:
+def _rectangles(atoms: Atoms, is_kept: Mask) -> Iterator[Rectangle]:
     """One for each run of kept atoms that follow one another in time, at the same frequencies."""
     x, y = _edges(atoms)
-    for column in np.flatnonzero(kept.any(axis=0)).tolist():
-        changes = np.flatnonzero(np.diff(kept[:, column], prepend=False, append=False))
+    for column in np.flatnonzero(is_kept.any(axis=0)).tolist():
+        changes = np.flatnonzero(np.diff(is_kept[:, column], prepend=False, append=False))
         for first, end in changes.reshape(-1, 2).tolist():
             left, top = min(x[first], x[-1] - _THINNEST), min(y[column + 1], y[0] - _THINNEST)
             yield left, top, max(x[end], left + _THINNEST), max(y[column], top + _THINNEST)
@@ -111,7 +107,7 @@ def _path(rectangles: Sequence[Rectangle]) -> str:
     )
 
 
-def _points(atoms: Atoms, kept: Mask) -> NDArray[np.uint8]:
+def _points(atoms: Atoms, is_kept: Mask) -> NDArray[np.uint8]:
     """Which points of the image of a spectrogram are kept, 0 or 1."""
     x, y = _edges(atoms)
     n_rows, n_columns = spectrogram.HEIGHT, spectrogram.WIDTH
@@ -119,7 +115,7 @@ def _points(atoms: Atoms, kept: Mask) -> NDArray[np.uint8]:
     down = _HEIGHT * (np.arange(n_rows) + 0.5) / n_rows
     in_time = np.searchsorted(x, across, "right") - 1
     in_frequency = np.searchsorted(-y, -down, "right") - 1
-    return kept[in_time[None, :], in_frequency[:, None]].astype(np.uint8)
+    return is_kept[in_time[None, :], in_frequency[:, None]].astype(np.uint8)
 
 
 def _axes(rate: int, seconds: float) -> str:

@@ -33,7 +33,7 @@ from harness.extract import SEARCHES
 from harness.extract.runner import extract
 from harness.extract.search import Search
 from harness.extract.search_task import Draws, Limits, family_of
-from harness.families import atoms_of, parse_family
+from harness.families import n_atoms_kept, parse_family
 from harness.journal import Journal, replace_file
 from harness.labels import harmonise
 from harness.metrics.stability import jaccard
@@ -199,7 +199,7 @@ def _measure(
         for pair in _pairs(of_model):
             values["jaccard"][pair[0].clip_id].append([jaccard(pair[0].mask, pair[1].mask)])
     n_queries = [signal.n_queries for signal in counted]
-    n_kept = [int(_kept_atoms(signal)) for signal in counted]
+    n_kept = [n_atoms_kept(signal) for signal in counted]
     return {
         "n": len(counted),
         "atoms": int(np.median([signal.n_atoms for signal in counted])),
@@ -278,12 +278,6 @@ def _pairs(signals: Sequence[SufficientSignal]) -> Iterator[tuple[SufficientSign
     for of_clip in by_clip.values():
         if len(of_clip) > 1:
             yield of_clip[0], of_clip[1]
-
-
-def _kept_atoms(signal: SufficientSignal) -> float:
-    """Atoms that a signal keeps."""
-    atoms = atoms_of(signal)
-    return float((atoms.pool(signal.mask.astype(np.float64)) > 0).sum())
 
 
 def _estimate(by_clip: Mapping[str, list[list[float]]], name: str) -> list[float | None]:

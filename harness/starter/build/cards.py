@@ -240,8 +240,8 @@ def _signals(suite: Suite, task: str) -> str:
                     str(sum(s.guarantee == "budget_spent" for s in real)),
                 ]
             )
-    heads = ["reference", "family", "signals", "of these degenerate", "bins kept, median (range)"]
-    return markdown_table([*heads, "share of the bins", "queries a clip", "budget spent"], rows)
+    heads = ["reference", "family", "signals", "of these degenerate", "kept, median (range)"]
+    return markdown_table([*heads, "share of all", "queries a clip", "budget spent"], rows)
 
 
 def rejected_alone(frame: pd.DataFrame, headline: str) -> dict[str, Estimate]:

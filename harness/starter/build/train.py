@@ -117,9 +117,9 @@ def _examples(recipe: Recipe, whole: Waveform, labels: tuple[str, ...]) -> tuple
     waveforms[:n] = whole
     energy = np.zeros((n, PARTS))
     for i, clip in enumerate(whole):
-        made = fft.keep(fft.spectrum(clip), bands.expand(kept[i]), n_samples)
-        waveforms[first + PARTS * i :][:PARTS] = made
-        energy[i] = np.square(made).sum(axis=1) / np.square(clip).sum()
+        sounds = fft.keep(fft.spectrum(clip), bands.expand(kept[i]), n_samples)
+        waveforms[first + PARTS * i :][:PARTS] = sounds
+        energy[i] = np.square(sounds).sum(axis=1) / np.square(clip).sum()
     waveforms *= 10 ** rng.uniform(-0.4, 0.1, (len(waveforms), 1))
     return waveforms, _targets(recipe, labels, energy)
 
