@@ -87,13 +87,18 @@ def add(
     Raises:
         BadSignals: the folder holds something that this reference cannot join.
         BadCorpus: no clips, or none that can be decoded.
-        BadInput: a clip is too short for the reference.
+        BadInput: a clip is too short for the reference, or there is no other one to stand in for its rest.
         NotValid: not one signal came of it.
     """
     start = time.monotonic()
     clips = list(corpus.clips(task))
     if not clips:
         raise BadCorpus(f"{corpus.name} has no clips in the chosen split")
+    if limits.completion.kind == "swap" and len(clips) == 1:
+        raise BadInput(
+            f"--completion swap puts another clip in the place of the rest, and {corpus.name} has only one;"
+            " take more clips, or --completion noise:-40"
+        )
     _require_long_enough(classifier, clips)
     record = ReferenceRecord(
         task=task.name,

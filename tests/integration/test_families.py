@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.cli import outgoing_transfer
 from harness.dataset.suites import load
 from harness.entries import store
+from harness.models import classifiers
 from tests.helpers import toy_models
 from tests.helpers.corpus import make_corpus
 
@@ -110,3 +112,24 @@ def test_own_signals_of_other_atoms_are_judged_by_the_references(
     (cells,) = [json.loads(path.read_text()) for path in folder.rglob("outgoing.json")]
     assert list(cells) == ["local/ear"]
     assert cells["local/ear"]["rates"]["transfer"]["n"] == cells["local/ear"]["n_applicable"] > 0
+
+
+def test_another_clip_cannot_stand_in_where_there_is_only_one(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--task", "emotion", "--corpus", world / "corpus", "--limit", 1, "--out", tmp_path / "signals")
+    assert run("extract", world / "ear", *options, "--completion", "swap") == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "has only one; take more clips, or --completion noise:-40" in line
+    assert not (tmp_path / "signals").exists()
+
+
+@pytest.mark.parametrize(
+    ("search", "about"), [("minimal@bands64", 250), ("responsibility", 247), ("responsibility@bins", 1417)]
+)
+def test_the_expected_queries_are_those_of_the_search_and_its_atoms(
+    world: Path, search: str, about: int
+) -> None:
+    clips = list(load(str(world / "signals")).clips("emotion").values())
+    classifier = classifiers.load(str(world / "ear"), device="cpu")
+    assert f"about {about:,} queries each" in outgoing_transfer._estimate(classifier, clips, search)
