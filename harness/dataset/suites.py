@@ -149,8 +149,8 @@ class Suite:
         """What identifies each clip and each signal."""
         clip_fields: tuple[str, ...] = ("clip_id", "label", "sha256")
         yield f"headline\0{self.headline(task)}\n"
-        signal_fields = ("signal_id", "expected", "n_atoms", "degenerate", "n_kept", "sha256")
-        signal_fields += ("survival", "levels")
+        content = ("sha256", "survival", "levels")
+        signal_fields = ("signal_id", "expected", "n_atoms", "degenerate", "n_kept", *content)
         paths = [(clips_path(task), parquet_schema.CLIPS, clip_fields)]
         for reference in self.references(task):
             paths.append((signals_path(task, reference.model.slug), parquet_schema.SIGNALS, signal_fields))

@@ -107,13 +107,23 @@ def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int, *, alo
         f'<text x="{t:.1f}" y="{height + 16}" text-anchor="middle">{label}</text>'
         for t, label in _ticks(lowest, sample_rate_hz / 2, width)
     )
-    size = f' xmlns="http://www.w3.org/2000/svg" width="{width + 8}" height="{height + 26}"' if alone else ""
-    style = f"<style>{SPECTRUM_STYLE}</style>" if alone else ""
-    return (
-        f'<svg class="sp"{size} viewBox="-4 -4 {width + 8} {height + 26}" role="img" '
-        f'aria-label="Spectrum of the clip, kept bins highlighted">{style}'
+    content = (
         f'<path class="sp-whole" d="M0 {height}{outline}V{height}Z"/><path class="sp-kept" d="{bars}"/>'
-        f'<line x1="0" x2="{width}" y1="{height}" y2="{height}" class="sp-axis"/>{ticks}</svg>'
+        f'<line x1="0" x2="{width}" y1="{height}" y2="{height}" class="sp-axis"/>{ticks}'
+    )
+    label = "Spectrum of the clip, kept bins highlighted"
+    return framed(content, label, (width, height), SPECTRUM_STYLE if alone else None)
+
+
+def framed(content: str, label: str, size: tuple[int, int], style: str | None) -> str:
+    """A picture of a signal, with room for an axis below; with a style of its own it stands alone."""
+    box = size[0] + 8, size[1] + 26
+    own_size = (
+        "" if style is None else f' xmlns="http://www.w3.org/2000/svg" width="{box[0]}" height="{box[1]}"'
+    )
+    return (
+        f'<svg class="sp"{own_size} viewBox="-4 -4 {box[0]} {box[1]}" role="img" aria-label="{label}">'
+        f"{'' if style is None else f'<style>{style}</style>'}{content}</svg>"
     )
 
 

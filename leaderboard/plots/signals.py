@@ -70,16 +70,14 @@ def signal_picture(waveform: Waveform, signal: SufficientSignal, *, alone: bool 
             f'<rect id="{name}-kept" {area} stroke="none" mask="url(#{name}-dots)"/>'
         )
     axes = _axes(signal.sample_rate_hz, len(waveform) / signal.sample_rate_hz)
-    size = f' xmlns="http://www.w3.org/2000/svg" width="488" height="{_HEIGHT + 26}"' if alone else ""
-    style = f"<style>{_STYLE}</style>" if alone else ""
-    return (
-        f'<svg class="sp"{size} viewBox="-4 -4 488 {_HEIGHT + 26}" role="img" '
-        f'aria-label="Spectrogram of the clip, {kept_atoms(signal)} kept">{style}'
-        # A mask takes the shades, so that the style can choose the colours.
+    # A mask takes the shades, so that the style can choose the colours.
+    content = (
         f'<defs><mask id="{name}" mask-type="alpha">{image}"{sound}"/></mask>{part}</defs>'
         f'<rect class="sp-sound" {area} mask="url(#{name})"/><use class="sp-part" href="#{name}-kept"/>'
-        f'<g mask="url(#{name})"><use class="sp-loud" href="#{name}-kept"/></g>{axes}</svg>'
+        f'<g mask="url(#{name})"><use class="sp-loud" href="#{name}-kept"/></g>{axes}'
     )
+    label = f"Spectrogram of the clip, {kept_atoms(signal)} kept"
+    return inline.framed(content, label, (_LEFT + _WIDTH + 12, _HEIGHT), _STYLE if alone else None)
 
 
 def _edges(atoms: Atoms) -> tuple[FloatArray, FloatArray]:

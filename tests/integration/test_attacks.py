@@ -48,9 +48,6 @@ GATE_HZ = 4000.0
 MOST_BOUGHT = 0.03
 """Rise of the lift that a rule may buy, and distance of a copy's lift from the original's."""
 
-BOUGHT_BY_FLATNESS = 0.08
-"""What the best gate on flatness may buy on deepfake: there MOST_BOUGHT is missed (docs/attacks.md)."""
-
 N_SAMPLE = 24
 """Clips of a seeded sample."""
 
@@ -114,16 +111,29 @@ def test_no_gate_buys_lift_on_a_sample() -> None:
     assert at_most(best, MOST_BOUGHT)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("task", TASK_NAMES)
-def test_no_gate_buys_any_starter_model_lift(task: str) -> None:
+@cache
+def gated_by_feature(task: str) -> dict[str, list[Estimate]]:
+    """The same of every model of the task, by what the gate is of; that of the audit is `audit`."""
     audit, best = gated(task, attacks.sounds_of(suite(), task))
     assert len(audit) == sum(recipe.task == task for recipe in RECIPES)
-    assert at_most(audit, MOST_BOUGHT)
     by_feature = {feature: best[i :: len(attacks.FEATURES)] for i, feature in enumerate(attacks.FEATURES)}
-    for feature, rises in by_feature.items():
-        is_missed = (task, feature) == ("deepfake", "flatness")
-        assert at_most(rises, BOUGHT_BY_FLATNESS if is_missed else MOST_BOUGHT), feature
+    return {"audit": audit, **by_feature}
+
+
+MISSED = pytest.mark.xfail(reason="the bound is missed, see docs/attacks.md", strict=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "feature"),
+    [
+        pytest.param(task, feature, marks=MISSED if (task, feature) == ("deepfake", "flatness") else ())
+        for task in TASK_NAMES
+        for feature in ("audit", *attacks.FEATURES)
+    ],
+)
+def test_no_gate_buys_any_starter_model_lift(task: str, feature: str) -> None:
+    assert at_most(gated_by_feature(task)[feature], MOST_BOUGHT)
 
 
 @pytest.mark.slow

@@ -14,10 +14,11 @@ from harness.dataset.clip_cache import domain_of, energy_of, parts_of
 from harness.domains import DOMAINS
 from harness.domains.masks import runs
 from harness.evaluation import stimuli
-from harness.evaluation.stimuli import Stimulus, of_signal, sounds
+from harness.evaluation.stimuli import of_signal, sounds
 from harness.families import parse_family
-from harness.types import Clip, FloatArray, Mask, SufficientSignal, Waveform
+from harness.types import Clip, FloatArray, Mask, SufficientSignal
 from tests.helpers import toy_models
+from tests.helpers.loudness import assert_controls_are_as_loud, of_name
 
 FAMILIES = ("responsibility@bands20", "responsibility@blocks10ms", "responsibility@tiles2x4")
 """One of each domain."""
@@ -31,14 +32,6 @@ def noise(seed: int, n_samples: int, name: str = "c0") -> Clip:
     rng = np.random.default_rng([seed, n_samples])
     loudness = 10 ** rng.uniform(-2, 0, 10)[np.arange(n_samples) * 10 // n_samples]
     return Clip(name, "toys", "spoof", (loudness * rng.normal(size=n_samples)).astype(np.float32), 16_000)
-
-
-def energy(waveform: Waveform) -> float:
-    return float(np.square(waveform, dtype=np.float64).sum())
-
-
-def of_name(made: list[Stimulus], name: str) -> list[Stimulus]:
-    return [stimulus for stimulus in made if stimulus.name == name]
 
 
 @st.composite
@@ -61,16 +54,10 @@ def test_swap_and_matched_have_the_energy_of_the_signal_in_the_sound(
     case: tuple[Clip, SufficientSignal, list[Clip]],
 ) -> None:
     clip, signal, others = case
-    made = of_signal(signal, clip, others)
-    heard = dict(zip([stimulus.key for stimulus in made], sounds(made), strict=True))
-    wanted = energy(heard["signal", None, None])
-    controls = [*of_name(made, "swap"), *of_name(made, "matched")]
-    assert len(of_name(made, "swap")) == 2
-    for stimulus in controls:
-        assert stimulus.mask.any()
-        assert energy(heard[stimulus.key]) == pytest.approx(wanted, rel=1e-5)
-    for stimulus in made:
-        assert len(heard[stimulus.key]) == len(stimulus.clip.waveform)
+    asked = of_signal(signal, clip, others)
+    assert len(of_name(asked, "swap")) == 2
+    assert all(s.mask.any() for s in (*of_name(asked, "swap"), *of_name(asked, "matched")))
+    assert_controls_are_as_loud(asked, rel=1e-5)
 
 
 @given(cases())
@@ -79,10 +66,10 @@ def test_what_a_signal_keeps_and_its_complement_are_the_clip(
     case: tuple[Clip, SufficientSignal, list[Clip]],
 ) -> None:
     clip, signal, _ = case
-    made = of_signal(signal, clip, ())
-    heard = dict(zip([stimulus.name for stimulus in made], sounds(made), strict=True))
-    np.testing.assert_allclose(heard["signal"] + heard["complement"], clip.waveform, atol=1e-5)
-    largest = of_name(made, "largest")[0].mask
+    asked = of_signal(signal, clip, ())
+    sound_of = dict(zip([stimulus.name for stimulus in asked], sounds(asked), strict=True))
+    np.testing.assert_allclose(sound_of["signal"] + sound_of["complement"], clip.waveform, atol=1e-5)
+    largest = of_name(asked, "largest")[0].mask
     of_clip = energy_of(clip, parse_family(signal.family).resolution.domain)
     assert largest.sum() == signal.n_kept
     assert of_clip[largest].min() >= of_clip[~largest].max(initial=0.0)
