@@ -22,7 +22,7 @@ def energy_of(waveform: Waveform) -> float:
 
 
 def assert_controls_are_as_loud(stimuli: Sequence[Stimulus], rel: float) -> None:
-    """`swap` and `matched` have the energy of the signal, or are silent; all have the length of their clip."""
+    """`swap` and `matched` have the energy of the signal, or are silent; all are as long as their clip."""
     sound_of = dict(zip([stimulus.key for stimulus in stimuli], sounds(stimuli), strict=True))
     (signal,) = (s for s in stimuli if s.name == "signal" and s.level in (None, 0))
     expected = energy_of(sound_of[signal.key])
