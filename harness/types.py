@@ -91,11 +91,13 @@ class ModelRef:
     __pydantic_config__ = STRICT
 
     repo_id: str
-    """Hub id `org/name`; a local folder is `local/<folder name>`."""
+    """Hub id `org/name`; a local folder or adapter is `local/<its name>`."""
     revision: str
-    """40-hex commit on the Hub; for a local folder the sha256 of weights, config and preprocessor."""
+    """40-hex commit on the Hub; for a local folder the sha256 of weights, config and preprocessor; for an
+    adapter that of its code, weights, arguments and packages."""
     weights_sha256: str
-    """sha256 over the weight files: two models with the same one count as the same model."""
+    """sha256 over the weight files, for an adapter with its code: two models with the same one count as the
+    same model."""
 
     @property
     def slug(self) -> str:

@@ -17,8 +17,8 @@ takes in `__init__` is given by `--adapter-arg NAME=VALUE`: an argument that is 
 or Path arrives as one, any other as text; one that is called `device` gets the device of the command.
 
 Conventions: waveforms are mono float32 (n_samples,), full scale 1.0, at `sample_rate_hz`. Those of one call
-have the same length, unless `fixed_length` says that the adapter brings all to one length itself. They may not
-be written to. Answers must depend on nothing but the waveform: neither on its neighbours in the call, nor on
+have the same length, unless `fixed_length` says that the adapter brings all to one length itself. They are
+the adapter's own to change. Answers must depend on nothing but the waveform: neither on its neighbours in the call, nor on
 earlier calls.
 """
 
@@ -26,13 +26,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from harness.model_facts import Kind
 from harness.types import Waveform
-
-Kind = Literal["head", "zero-shot", "adapter", "language model"]
-"""What makes a class of a sound: a head of transformers that was trained for it; the text that is nearest; code of
-the model's own; or the answer of a language model."""
 
 Array = Any
 """What numpy makes an array of: an array, a tensor on the CPU, nested lists."""
@@ -50,6 +47,8 @@ class Adapter(Protocol):
 class OptionalAttributes(Protocol):
     """What an adapter may say besides; what it leaves out has the value given here."""
 
+    name: str
+    """What the model is called; left out: the name of the file without its ending."""
     min_samples: int = 1
     """Shortest waveform that it takes."""
     window_seconds: float | None

@@ -1,0 +1,193 @@
+"""Heads of transformers: models of AutoModelForAudioClassification, opened from a pinned folder.
+
+A waveform goes through the model's own feature extractor, in float32, and through its network in evaluation
+mode. Nothing of a checkpoint is run but its weights: no pickles, no remote code unless it was asked for and is
+that of one moment; and a head that would be filled with random numbers is refused.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Sequence
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from harness.errors import BadInput, BadModel
+from harness.model_facts import ModelFacts
+from harness.models import devices, weights
+from harness.models.checkpoints import Checkpoint, settings_sha256, weights_in
+from harness.models.class_names import require_classes
+from harness.models.classifiers import DTYPES, Classifier, require_answer
+from harness.models.configs import is_multi_label, notes_of, require_buildable
+from harness.models.feature_extractors import backend, one_line, open_extractor, quiet
+from harness.models.frontends import differentiable, min_samples, window_samples
+from harness.types import Mask, Waveform
+
+_FIXED_LENGTH = ("audio-spectrogram-transformer", "whisper")
+"""Architectures whose extractors bring everything to one length."""
+
+
+class Head(Classifier):
+    """A model of AutoModelForAudioClassification and its feature extractor."""
+
+    def __init__(self, checkpoint: Checkpoint, model: Any, extractor: Any, device: str, batch_size: int):
+        """Take a transformers model on `device` and its feature extractor."""
+        config, rate = model.config, int(extractor.sampling_rate)
+        facts = ModelFacts(
+            architecture=type(model).__name__,
+            n_parameters=sum(p.numel() for p in model.parameters()),
+            sample_rate_hz=rate,
+            window_seconds=None if (n := window_samples(config, extractor)) is None else n / rate,
+            licence=checkpoint.licence,
+            remote_code=checkpoint.trusted,
+            trained_on=checkpoint.trained_on,
+            base_models=checkpoint.base_models,
+            released=checkpoint.released,
+            multi_label=is_multi_label(checkpoint),
+        )
+        super().__init__(
+            checkpoint.ref,
+            [str(config.id2label[i]) for i in range(len(config.id2label))],
+            facts,
+            device=device,
+            dtype=str(model.dtype).removeprefix("torch."),
+            settings_sha256=settings_sha256(checkpoint),
+            batch_size=batch_size,
+            frontend=f"{type(extractor).__name__} ({backend(extractor)})",
+            min_samples=min_samples(config, extractor),
+            fixed_length=config.model_type in _FIXED_LENGTH,
+        )
+        self._model, self._extractor, self._dtype = model, extractor, model.dtype
+        # Threads of numpy's BLAS that spin while they wait take the cores from torch: thrice the time.
+        self._threads = ThreadpoolController()
+        self._front_end = cache(partial(differentiable, extractor))
+        self._inputs = frozenset(inspect.signature(model.forward).parameters)
+        if not type(model).__module__.startswith("transformers."):
+            self.measure_window()
+
+    def keep(self, X: NDArray[np.complex128], masks: Mask, n_samples: int) -> Waveform | None:
+        """Masked signals, (m, n_samples) float32 of a spectrum (N,) and kept bins (m, N), made on the card.
+
+        None on the processor, where scipy makes them. In float64, then float32, as by `fft.keep`, with
+        another FFT: a sample may differ in its last bit.
+        """
+        return devices.keep(X, masks, n_samples, self.device) if self.device.startswith("cuda") else None
+
+    def input_gradients(
+        self, waveforms: Sequence[Waveform], sample_rate_hz: int, is_expected: Sequence[Mask]
+    ) -> list[Waveform] | None:
+        """How the lead of some classes changes with each sample of waveforms, float32 (n_samples,).
+
+        `is_expected` are, for each, (n_classes,) the classes whose best logit leads, or not, the best other.
+        The front end is an approximation in torch (`frontends.differentiable`): good for ranking, no verdict.
+
+        Returns:
+            (n_samples,) for each; or None where slopes cannot pass: clips at another rate than the model's,
+            or features of a kind that has no front end in torch.
+        """
+        import torch
+
+        if sample_rate_hz != self.facts.sample_rate_hz:
+            return None
+        gradients = []
+        for waveform, expected in zip(waveforms, is_expected, strict=True):
+            front_end = self._front_end(len(self._prepare(waveform, sample_rate_hz)))
+            if front_end is None:
+                return None
+            samples = torch.from_numpy(waveform)[None].requires_grad_()
+            with quiet(), torch.enable_grad(), devices.exact(self.device):
+                inputs = {self._extractor.model_input_names[0]: self._to_device(front_end(samples))}
+                logits = self._model(**inputs).logits[0].float()
+                is_leading = torch.from_numpy(expected).to(self.device)
+                (slope,) = torch.autograd.grad(logits[is_leading].max() - logits[~is_leading].max(), samples)
+            gradients.append(np.nan_to_num(slope[0].numpy()))
+        return gradients
+
+    def _forward(self, batch: list[Waveform]) -> NDArray[np.float32] | None:
+        """(b, n_classes), or None when memory ran out."""
+        import torch
+
+        try:
+            with self._threads.limit(limits=1, user_api="blas"):
+                features = self._extractor(
+                    batch, sampling_rate=self.facts.sample_rate_hz, return_tensors="pt"
+                )
+            with torch.inference_mode(), devices.exact(self.device):
+                inputs = {k: self._to_device(v) for k, v in features.items() if k in self._inputs}
+                logits: NDArray[np.float32] = self._model(**inputs).logits.float().cpu().numpy()
+        except (RuntimeError, MemoryError) as error:
+            if not devices.is_full(error):
+                raise
+            return None
+        return logits
+
+    def _to_device(self, feature: Any) -> Any:
+        """A feature where the model is, in its arithmetic; attention masks stay whole numbers."""
+        tensor = feature.to(self.device)
+        return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
+
+
+def open_checkpoint(
+    checkpoint: Checkpoint, *, device: str | None = None, batch_size: int = 16, dtype: str = "float32"
+) -> Classifier:
+    """Open a model that is already pinned; see `loading.load`."""
+    import torch
+    from transformers import AutoConfig, AutoModelForAudioClassification
+
+    name, folder = checkpoint.ref.repo_id, str(checkpoint.folder)
+    if batch_size < 1:
+        raise BadInput(f"the batch size is {batch_size}; expected 1 or more")
+    if dtype not in DTYPES:
+        raise BadInput(f"no arithmetic {dtype!r}; expected one of {', '.join(DTYPES)}")
+    device = devices.find(device)
+    trusted = checkpoint.trusted
+    require_buildable(checkpoint)
+    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
+    with quiet():
+        try:
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
+            require_classes(name, config.id2label)
+            n_stored = weights.require_numbers(name, weights_in(name, checkpoint.folder))
+            if not trusted:
+                with torch.device("meta"):
+                    skeleton = AutoModelForAudioClassification.from_config(config)
+                weights.require_room(name, skeleton, n_stored)
+            model, loading_info = AutoModelForAudioClassification.from_pretrained(
+                folder,
+                config=config,
+                dtype=getattr(torch, dtype),
+                local_files_only=True,
+                trust_remote_code=trusted,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+        except BadModel:
+            raise
+        except Exception as error:
+            raise BadModel(f"transformers cannot load {name}: {one_line(error)}") from None
+    weights.require_all(name, loading_info, config.architectures)
+    notes = weights.unused(name, loading_info)
+    extractor = open_extractor(checkpoint, config)
+    try:
+        model.to(device)
+    except RuntimeError as error:
+        raise BadInput(f"{name} cannot be moved to {device} ({one_line(error)}); try --device cpu") from None
+    try:
+        with quiet():
+            classifier = Head(checkpoint, model.eval(), extractor, device, batch_size)
+            require_answer(classifier)
+    except BadInput:
+        raise
+    except Exception as error:
+        raise BadModel(
+            f"{name} is loaded, and fails on a test sound: {one_line(error)}; do its config.json and the"
+            " settings of its feature extractor belong to these weights?"
+        ) from None
+    classifier.notes = (*notes, *notes_of(checkpoint, classifier.facts.architecture))
+    return classifier
