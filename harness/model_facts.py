@@ -25,7 +25,7 @@ def window_start(n_samples: int, n_inside: int, place: WindowPlace) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class AdapterFacts:
-    """The code through which a model is reached, and what it is made of; a file is its name and its sha256."""
+    """The code through which a model is reached, and what it is made of; of a file, name and sha256."""
 
     __pydantic_config__ = STRICT
 

@@ -6,6 +6,7 @@ Conventions: waveforms are float32 (n_samples,), mono, in [-1, 1].
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,22 +49,37 @@ def load_model(
     device: str | None = None,
     dtype: str = "float32",
     batch_size: int = 16,
+    arguments: Mapping[str, object] | None = None,
+    requirements: str | Path | None = None,
 ) -> Classifier:
-    """Load an audio classifier of `transformers`; no code that it brings is run.
+    """Load an audio classifier of `transformers`, of which no code is run, or an adapter, which is your code.
 
     Args:
-        name: a Hub id or a folder.
+        name: a Hub id, a folder, or an adapter: `path/to/file.py:Class`, or `adapter:clap` and the others
+            that come with goodenough.
         revision: branch, tag or commit of the Hub.
         device: as torch names it; a CUDA card where there is one, else the processor.
         dtype: `float32`, `bfloat16` or `float16`.
         batch_size: largest batch.
+        arguments: of an adapter, by name; they arrive as from a command line.
+        requirements: a requirements.txt; an adapter then runs in an environment of its own.
 
     Raises:
         BadModel: it is not there, or no audio classifier; the line says what to do.
+        BadInput: an argument that the adapter does not take.
     """
-    from harness.models import classifiers
+    from harness.models import loading
+    from harness.models.external.pinned import AdapterOptions
 
-    return classifiers.load(str(name), revision=revision, device=device, dtype=dtype, batch_size=batch_size)
+    texts = tuple(f"{key}={value}" for key, value in (arguments or {}).items())
+    adapter = AdapterOptions(texts, None if requirements is None else Path(requirements))
+    return loading.load(
+        *(str(name), revision),
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        adapter=adapter,
+    )
 
 
 def extract(

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from harness.cluster.ray_engine import RayEngine
     from harness.evaluation import runner
     from harness.extract import build_reference
-    from harness.models.checkpoints import Checkpoint
     from harness.models.classifiers import Classifier
+    from harness.models.loading import ModelSource
     from harness.tasks import Task
     from harness.types import LabelMap
 
@@ -42,9 +42,9 @@ class LocalBackend:
 
     opening: ModelOptions
 
-    def open(self, checkpoint: Checkpoint, /) -> Classifier:
+    def open(self, source: ModelSource, /) -> Classifier:
         """Load a model."""
-        return self.opening.open(checkpoint)
+        return self.opening.open(source)
 
     @property
     def extract(self) -> build_reference.Extractor:
@@ -65,14 +65,14 @@ class LocalBackend:
 class PinnedModel:
     """A model that is loaded on first use."""
 
-    checkpoint: Checkpoint
+    source: ModelSource
     opening: ModelOptions
     backend: Backend
 
     @cached_property
     def classifier(self) -> Classifier:
         """The model, loaded."""
-        return self.backend.open(self.checkpoint)
+        return self.backend.open(self.source)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -81,13 +81,13 @@ class PinnedModel:
         Usually its files name them; transformers leaves out the names LABEL_0 and LABEL_1, and then the model
         is loaded to get them.
         """
-        from harness.models.checkpoints import class_names_of
+        from harness.models.loading import class_names_of
 
-        return class_names_of(self.checkpoint) or self.classifier.class_names
+        return class_names_of(self.source) or self.classifier.class_names
 
     def labels(self, task: Task, label_map: Path | None) -> LabelMap:
         """How its classes are read; see `common.label_map_for`."""
-        return label_map_for(self.class_names, self.checkpoint.ref, task, label_map)
+        return label_map_for(self.class_names, self.source.ref, task, label_map)
 
 
 @dataclass(frozen=True)

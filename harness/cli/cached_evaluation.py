@@ -71,7 +71,7 @@ def evaluate_cached(
     from harness.entries import store
     from harness.evaluation import runner
 
-    labels, ref = model.labels(task, label_map), model.checkpoint.ref
+    labels, ref = model.labels(task, label_map), model.source.ref
     for results in (root, *elsewhere):
         if (folder := earlier_result(results, ref, labels, suite, task, model.opening)) is not None:
             return folder

@@ -72,7 +72,7 @@ def check(
     opening: ModelOptions,
     as_json: bool,
 ) -> int:
-    """Check whether MODEL, a Hub id or a folder, loads, accepts audio and has classes that match a task.
+    """Check whether MODEL, a Hub id, folder or adapter, loads, accepts audio and has classes of a task.
 
     Runs the model on synthetic sound, alone and in batches; needs no data. The time of a full evaluation is
     estimated for --signals, or for the starter suite. The last line says whether the model is ready, and
@@ -82,6 +82,7 @@ def check(
     """
     from harness import tasks as all_tasks
 
+    opening.refuse_unused(model)
     suite = open_suite(signals)
     if template:
         _print_template(opening, model, [_task(name, suite) for name in task_names])
@@ -157,15 +158,17 @@ def _print_template(opening: ModelOptions, model: str, tasks: list[Task]) -> Non
     if len(tasks) != 1:
         raise BadInput(f"--template requires one task, and {len(tasks)} are given; name it with --task T")
     pinned = PinnedModel(opening.resolve(model), opening, LocalBackend(opening))
-    click.echo(json_text(labels.template(pinned.class_names, tasks[0], pinned.checkpoint.ref)), nl=False)
+    click.echo(json_text(labels.template(pinned.class_names, tasks[0], pinned.source.ref)), nl=False)
 
 
 def _facts(classifier: Classifier) -> list[Finding]:
     facts, ref = classifier.facts, classifier.ref
     window = _window(facts)
+    n = facts.n_parameters
+    parameters = "number of parameters not stated" if n is None else f"{n:,} parameters"
     return [
         Finding("revision", None, ref.revision),
-        Finding("architecture", None, f"{facts.architecture}, {facts.n_parameters:,} parameters"),
+        Finding("architecture", None, f"{facts.architecture}, {parameters}"),
         Finding("input", None, f"{facts.sample_rate_hz} Hz, {window}, through {classifier.frontend}"),
         Finding("licence", None, facts.licence or "not stated"),
         Finding("base models", None, ", ".join(facts.base_models or ()) or "not stated"),

@@ -19,6 +19,7 @@ from harness.errors import BadInput, BadLabels
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
     from harness.models.checkpoints import Checkpoint
+    from harness.models.loading import ModelSource
     from harness.schemas import Cell, Entry, Rates, WholeClipScore
     from harness.tasks import Task
     from harness.types import Estimate, LabelMap, ModelRef
@@ -76,8 +77,8 @@ def _template(task: Task, model: ModelRef) -> str:
     return shlex.join([*words, "--template"])
 
 
-def checkpoint_of(model: ModelRef, candidates: Sequence[Checkpoint], suite: Suite, option: str) -> Checkpoint:
-    """The checkpoint of a reference: of the candidates that `option` names, the starter suite or the Hub.
+def source_of(model: ModelRef, candidates: Sequence[ModelSource], suite: Suite, option: str) -> ModelSource:
+    """What a reference is opened from: of the candidates that `option` names, the starter suite or the Hub.
 
     Raises:
         BadInput: it is a local folder that was not named.
@@ -85,9 +86,9 @@ def checkpoint_of(model: ModelRef, candidates: Sequence[Checkpoint], suite: Suit
     """
     from harness.models import checkpoints
 
-    for checkpoint in candidates:
-        if checkpoint.ref.weights_sha256 == model.weights_sha256:
-            return checkpoint
+    for source in candidates:
+        if source.ref.weights_sha256 == model.weights_sha256:
+            return source
     if not model.repo_id.startswith("local/"):
         return checkpoints.resolve(model.repo_id, model.revision)
     name = model.repo_id.removeprefix("local/")

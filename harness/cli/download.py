@@ -172,13 +172,13 @@ def _check_rebuilt(local: Suite, task: Task, references: tuple[str, ...]) -> dic
 
 def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
     """Whether a model is a reference of the task; one that is must accept its own signals, or is NotValid."""
-    from harness.models import checkpoints, classifiers
+    from harness.models import checkpoints, heads
     from harness.submit.replay import known_answer
 
     checkpoint = checkpoints.resolve(model)
     for record in suite.references(task.name):
         if record.model.weights_sha256 == checkpoint.ref.weights_sha256:
-            classifier = classifiers.open_checkpoint(checkpoint, device="cpu", dtype=record.run.dtype)
+            classifier = heads.open_checkpoint(checkpoint, device="cpu", dtype=record.run.dtype)
             with waiting(f"{task.name}: {model} on its own signals"):
                 answer = known_answer(suite, task, record, classifier)
             if answer is not None:

@@ -68,7 +68,7 @@ def evaluate(
     engine: EngineOptions,
     as_json: bool,
 ) -> None:
-    """Score how often MODEL, a Hub id or a folder, accepts the references' signals.
+    """Score how often MODEL, a Hub id, folder or adapter, accepts the references' signals.
 
     Writes entry.json, verdicts.parquet and report.html below --out. Results are cached; the same command
     continues a run that was cut off. Of several models one that cannot be evaluated costs only itself. With
@@ -91,6 +91,7 @@ def evaluate(
     if not with_outgoing:
         refuse_without("--outgoing", "given", "search")
     named(search)
+    opening.refuse_unused(*names, *given)
     if len(names) > 1:
         refuse_with("several models", "revision", "label_map", hint=", or evaluate the models one by one")
     if (shard is not None) + (ci_width is not None) + (limit is not None) > 1:

@@ -119,7 +119,7 @@ def extract(
     engine: EngineOptions,
     as_json: bool,
 ) -> None:
-    """Extract the minimal sufficient signals of MODEL, a Hub id or a folder.
+    """Extract the minimal sufficient signals of MODEL, a Hub id, folder or adapter.
 
     Another MODEL with the same --out is added. The same command continues a run that was cut off. With
     --recipe, in place of MODEL, all models of a recipe extract signals and judge each other's.
@@ -143,6 +143,7 @@ def extract(
     from harness.extract.search_task import Draws, Limits, Sets
     from harness.schemas import to_json
 
+    opening.refuse_unused(model)
     searches = _searches(search_names, repetitions)
     limits = Limits(budget, alpha, *_completion(completion, robust))
     task = tasks.find(task_name)

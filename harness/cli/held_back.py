@@ -125,9 +125,9 @@ def _record(folder: Path, session: VerificationSession, suite: Suite, no_write: 
     require_held_back(session.suite_of(entry), suite, entry.task)
     if previous_record is not None and previous_record.signals.sha256 == suite.ref(entry.task).sha256:
         return previous_record
-    checkpoint = session.checkpoint_of(entry)
-    session.machine(suite, suite.task(entry.task), checkpoint)
-    classifier = session.open(checkpoint, entry)
+    source = session.source_of(entry)
+    session.machine(suite, suite.task(entry.task), source)
+    classifier = session.open(source, entry)
     # A folder for this entry alone: after a kill, the answers so far are used.
     answers_folder = cache() / "held-back" / sha256_of(folder / store.ENTRY)[:16]
     with live_table(f"{entry.model.repo_id} on held-back {entry.task}") as progress:

@@ -109,12 +109,12 @@ def evaluate_model(result: ModelResult, run: Run, opening: ModelOptions, backend
 
     name, suite, private = result.model, run.suite, run.private
     candidate = _Candidate(opening.resolve(name), opening, backend)
-    result.model = candidate.checkpoint.ref.repo_id
+    result.model = candidate.source.ref.repo_id
     task_labels = _select_tasks(candidate, suite, run.tasks, run.label_map)
     tasks = [task for task, _ in task_labels]
     require_clips(suite, tasks)
     if run.update_suite:
-        suite_verdicts.require_own(suite, candidate.checkpoint.ref, tasks)
+        suite_verdicts.require_own(suite, candidate.source.ref, tasks)
     if run.shard:
         _judge_shard(candidate, suite, tasks, run.out, run.shard)
         return
@@ -161,7 +161,7 @@ class _Candidate(PinnedModel):
     def classifier(self) -> Classifier:
         classifier = super().classifier
         for note in classifier.notes:
-            info(f"Note: {self.checkpoint.ref.repo_id}: {note}")
+            info(f"Note: {self.source.ref.repo_id}: {note}")
         return classifier
 
 
@@ -188,7 +188,7 @@ def _select_tasks(
     else:
         if len(near_errors or errors) == 1:
             raise BadLabels(*(near_errors or errors))
-        names, model = candidate.class_names, candidate.checkpoint.ref.repo_id
+        names, model = candidate.class_names, candidate.source.ref.repo_id
         class_text = ", ".join(map(repr, names[:4])) + (", ..." if len(names) > 4 else "")
         raise BadLabels(
             f"the classes of {model} ({class_text}) fit no task of {suite.name}"
@@ -228,10 +228,10 @@ def _evaluate(
     counter = UnitCounter()
     folder = None
     if ci_width is None and limit is None:
-        folder = earlier_result(out, candidate.checkpoint.ref, labels, suite, task, candidate.opening)
+        folder = earlier_result(out, candidate.source.ref, labels, suite, task, candidate.opening)
     if folder is not None:
         info(f"{task.name}: already evaluated, and nothing has changed since")
-        remove_stale_locks(out / ".answers" / candidate.checkpoint.ref.slug, f"*/{task.name}.*lock")
+        remove_stale_locks(out / ".answers" / candidate.source.ref.slug, f"*/{task.name}.*lock")
         entry, verdicts = store.read(folder), store.verdicts(folder)
     else:
         with live_table(task.name) as progress:

@@ -16,8 +16,9 @@ from harness.disk_errors import refuse_package
 from harness.errors import BadInput
 
 if TYPE_CHECKING:
-    from harness.models.checkpoints import Checkpoint
     from harness.models.classifiers import Classifier
+    from harness.models.external import pinned
+    from harness.models.loading import ModelSource
 
 
 class Shard(click.ParamType):  # type: ignore[type-arg]
@@ -47,6 +48,22 @@ class OutputPath(click.Path):
 
 
 @dataclass(frozen=True)
+class AdapterOptions:
+    """What an adapter is given, and where it runs."""
+
+    adapter_args: tuple[str, ...]
+    env: Path | None
+    adapter_timeout: float
+
+    @property
+    def options(self) -> pinned.AdapterOptions:
+        """The same for `loading`."""
+        from harness.models.external import pinned
+
+        return pinned.AdapterOptions(self.adapter_args, self.env, self.adapter_timeout)
+
+
+@dataclass(frozen=True)
 class ModelOptions:
     """How a model is opened: the options of every verb that does."""
 
@@ -55,20 +72,42 @@ class ModelOptions:
     batch_size: int
     dtype: str
     trust_remote_code: bool
+    adapter_args: tuple[str, ...] = ()
+    env: Path | None = None
+    adapter_timeout: float = 600.0
 
-    def resolve(self, model: str) -> Checkpoint:
-        """Find and pin it."""
-        from harness.models import checkpoints
+    def resolve(self, model: str) -> ModelSource:
+        """Find and pin it; an adapter is run for that."""
+        from harness.models import loading
 
-        return checkpoints.resolve(model, self.revision, trust_remote_code=self.trust_remote_code)
-
-    def open(self, checkpoint: Checkpoint) -> Classifier:
-        """Load it."""
-        from harness.models import classifiers
-
-        return classifiers.open_checkpoint(
-            checkpoint, device=self.device, batch_size=self.batch_size, dtype=self.dtype
+        return loading.resolve(
+            model,
+            self.revision,
+            trust_remote_code=self.trust_remote_code,
+            device=self.device,
+            adapter=self._adapter.options,
         )
+
+    def open(self, source: ModelSource) -> Classifier:
+        """Load it."""
+        from harness.models import loading
+
+        return loading.open_model(source, device=self.device, batch_size=self.batch_size, dtype=self.dtype)
+
+    def refuse_unused(self, *models: str) -> None:
+        """Refuse options of adapters where none of the models is one.
+
+        Raises:
+            BadInput: there are some.
+        """
+        from harness.models.checkpoints import is_adapter
+
+        if models and not any(map(is_adapter, models)):
+            self._adapter.options.refuse(models[0])
+
+    @property
+    def _adapter(self) -> AdapterOptions:
+        return AdapterOptions(self.adapter_args, self.env, self.adapter_timeout)
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -126,6 +165,28 @@ signals = click.option(
 )
 
 
+_ADAPTER = (
+    repeatable(
+        "--adapter-arg", "adapter_args", metavar="NAME=VALUE", help="Argument of an adapter, repeatable."
+    ),
+    click.option(
+        "--env",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        help="Requirements: run the adapter in an environment of its own.",
+    ),
+    click.option(
+        "--adapter-timeout",
+        type=click.FloatRange(0, min_open=True),
+        default=600.0,
+        metavar="S",
+        help="Most seconds for a batch in that environment [600].",
+    ),
+)
+
+adapter = bundle("adapter_options", AdapterOptions, *_ADAPTER)
+"""The options of an adapter, for a verb that opens no other model."""
+
 model = bundle(
     "opening",
     ModelOptions,
@@ -147,6 +208,7 @@ model = bundle(
         metavar="FILE",
         help="JSON file: class names of the model to labels.",
     ),
+    *_ADAPTER,
     number("--batch-size", default=16, help="Largest batch size [16]."),
     click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps [a GPU if there is one]."),
     as_json,

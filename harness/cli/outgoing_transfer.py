@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli.backends import PinnedModel
 from harness.cli.cached_evaluation import evaluate_cached
-from harness.cli.common import checkpoint_of, info
+from harness.cli.common import info, source_of
 from harness.cli.options import ModelOptions
 from harness.cli.selection import require_references
 from harness.dataset.paths import OUTGOING, VERDICTS
@@ -21,8 +21,8 @@ from harness.progress import duration, progress_bar
 if TYPE_CHECKING:
     from harness.dataset.corpora import Corpus
     from harness.dataset.suites import Suite
-    from harness.models.checkpoints import Checkpoint
     from harness.models.classifiers import Classifier
+    from harness.models.loading import ModelSource
     from harness.schemas import Cell
     from harness.tasks import Task
     from harness.types import Clip, LabelMap
@@ -36,14 +36,13 @@ _PILOT = 8
 
 def judges_of(
     suite: Suite, tasks: Sequence[Task], given: Sequence[str], opening: ModelOptions
-) -> dict[str, list[Checkpoint]]:
+) -> dict[str, list[ModelSource]]:
     """The references of each task, resolved before anything is computed; local ones are among those given."""
-    checkpoints = [opening.resolve(name) for name in given]
+    sources = [opening.resolve(name) for name in given]
     models = {task.name: [record.model for record in suite.references(task.name)] for task in tasks}
-    require_references(checkpoints, [ref for refs in models.values() for ref in refs], suite.name)
+    require_references(sources, [ref for refs in models.values() for ref in refs], suite.name)
     return {
-        task: [checkpoint_of(ref, checkpoints, suite, "--reference") for ref in refs]
-        for task, refs in models.items()
+        task: [source_of(ref, sources, suite, "--reference") for ref in refs] for task, refs in models.items()
     }
 
 
@@ -52,7 +51,7 @@ def outgoing(
     labels: LabelMap,
     suite: Suite,
     task: Task,
-    judges: Sequence[Checkpoint],
+    judges: Sequence[ModelSource],
     search: str,
     out: Path,
 ) -> dict[str, Cell]:
@@ -69,7 +68,7 @@ def outgoing(
     from harness.journal import replace_file
     from harness.schemas import entry_path
 
-    ref = candidate.checkpoint.ref
+    ref = candidate.source.ref
     folder = out / ".own" / f"{entry_path(ref, task.name, suite.ref(task.name).sha256)}-{search}"
     clips = list(suite.clips(task.name).values())
     info(_estimate(candidate.classifier, clips, search))

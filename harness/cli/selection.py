@@ -10,7 +10,7 @@ from harness.errors import BadInput
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
-    from harness.models.checkpoints import Checkpoint
+    from harness.models.loading import ModelSource
     from harness.tasks import Task
     from harness.types import ModelRef
 
@@ -60,23 +60,23 @@ def require_something_to_hear(suite: Suite, tasks: Sequence[Task]) -> None:
         require_clips(suite, [task for task in suite.tasks if not tasks or task.name in names])
 
 
-def require_references(checkpoints: Sequence[Checkpoint], references: Sequence[ModelRef], owner: str) -> None:
+def require_references(sources: Sequence[ModelSource], references: Sequence[ModelRef], owner: str) -> None:
     """Refuse a model that was named as a reference and is none of those of the `owner`, a suite.
 
     Raises:
         BadInput: one of them has the weights of no reference.
     """
-    for checkpoint in checkpoints:
-        if checkpoint.ref.weights_sha256 not in {model.weights_sha256 for model in references}:
+    for source in sources:
+        if source.ref.weights_sha256 not in {model.weights_sha256 for model in references}:
             names = ", ".join(dict.fromkeys(model.repo_id for model in references))
             raise BadInput(
-                f"--reference {checkpoint.ref.repo_id} does not have the weights of any reference of {owner};"
+                f"--reference {source.ref.repo_id} does not have the weights of any reference of {owner};"
                 f" the references are: {names}"
             )
 
 
 def require_needed(
-    models: Sequence[Checkpoint], references: Sequence[Checkpoint], folders: Sequence[Path]
+    models: Sequence[ModelSource], references: Sequence[ModelSource], folders: Sequence[Path]
 ) -> None:
     """Refuse a model or a reference that was named for entries and belongs to none of them.
 
@@ -96,7 +96,7 @@ def require_needed(
     require_references(references, suite_references, "the suites of these entries")
     entry_models = [entry.model for entry in entries]
     is_single = len(models) == 1 and any(model.repo_id.startswith("local/") for model in entry_models)
-    for ref in [] if is_single else [checkpoint.ref for checkpoint in models]:
+    for ref in [] if is_single else [source.ref for source in models]:
         if not any(ref.repo_id == m.repo_id or ref.weights_sha256 == m.weights_sha256 for m in entry_models):
             names = ", ".join(dict.fromkeys(model.repo_id for model in entry_models))
             raise BadInput(

@@ -10,7 +10,7 @@ import click
 from harness.cli import options
 from harness.cli.backends import LocalBackend, PinnedModel
 from harness.cli.cached_evaluation import evaluate_cached
-from harness.cli.common import checkpoint_of, info
+from harness.cli.common import info, source_of
 from harness.cli.option_groups import GroupedCommand
 from harness.cli.options import ModelOptions
 from harness.cli.output_encoding import json_text
@@ -23,7 +23,7 @@ from harness.starter.paths import open_suite
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
     from harness.metrics.study import Answered
-    from harness.models.checkpoints import Checkpoint
+    from harness.models.loading import ModelSource
     from harness.tasks import Task
 
 
@@ -68,8 +68,9 @@ def study(
 
     suite = open_suite(source)
     tasks = named_tasks(suite, task_names) or list(suite.tasks)
+    opening.refuse_unused(*models)
     other_models = [opening.resolve(name) for name in models]
-    given = [checkpoint.ref for checkpoint in other_models]
+    given = [source.ref for source in other_models]
     studies = []
     for task in tasks:
         roots = (out / "entries",) if recompute else (out / "entries", results)
@@ -103,7 +104,7 @@ def study(
 def _answers(
     suite: Suite,
     task: Task,
-    other_models: list[Checkpoint],
+    other_models: list[ModelSource],
     recompute: bool,
     roots: tuple[Path, ...],
     label_map: Path | None,
@@ -113,8 +114,8 @@ def _answers(
     from harness.entries import store
     from leaderboard.board import entries
 
-    def evaluate(checkpoint: Checkpoint) -> Path:
-        model = PinnedModel(checkpoint, opening, LocalBackend(opening))
+    def evaluate(source: ModelSource) -> Path:
+        model = PinnedModel(source, opening, LocalBackend(opening))
         root, *elsewhere = roots
         return evaluate_cached(model, suite, task, root, label_map, *elsewhere)
 
@@ -122,13 +123,13 @@ def _answers(
     folders = []
     for reference in suite.references(task.name):
         folder = entry_folders.get(reference.model)
-        folders.append(folder or evaluate(checkpoint_of(reference.model, other_models, suite, "--model")))
+        folders.append(folder or evaluate(source_of(reference.model, other_models, suite, "--model")))
     weights = {store.read(folder).model.weights_sha256 for folder in folders}
-    for checkpoint in other_models:
-        if checkpoint.ref.weights_sha256 in weights:
+    for source in other_models:
+        if source.ref.weights_sha256 in weights:
             continue
         try:
-            folders.append(evaluate(checkpoint))
+            folders.append(evaluate(source))
         except BadLabels as error:
-            info(f"{task.name}: {checkpoint.ref.repo_id} is left out: {str(error).split(';')[0]}")
+            info(f"{task.name}: {source.ref.repo_id} is left out: {str(error).split(';')[0]}")
     return [(store.read(folder), store.verdicts(folder)) for folder in folders]

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import checkpoint_of, info, print_json, starter_checkpoint
-from harness.entries.untrusted_text import one_line
+from harness.cli.common import info, print_json, source_of, starter_checkpoint
+from harness.entries.untrusted_text import excerpt, one_line
 from harness.errors import BadInput, BadModel, BadSignals, NotValid
 from harness.plurals import plural
 from harness.progress import waiting
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from harness.manifest import ReferenceRecord
     from harness.models.checkpoints import Checkpoint
     from harness.models.classifiers import Classifier
+    from harness.models.external.pinned import PinnedAdapter
+    from harness.models.loading import ModelSource
     from harness.schemas import Entry
     from harness.tasks import Task
     from harness.types import ModelRef
@@ -75,13 +77,21 @@ class VerificationSession:
     """References that are local folders."""
     signals: Suite | None
     """A suite that was named."""
+    adapter: PinnedAdapter | None = None
+    """The candidate, if it is an adapter; its code runs because its user named it."""
     unreadable: tuple[str, ...] = ()
     """Why some named candidates cannot be read; it affects only their entries."""
     _suites: dict[str | None, Suite] = field(default_factory=dict)
     _machines: dict[str, KnownAnswer | str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, models: Sequence[str], references: Sequence[str], signals: str | None) -> VerificationSession:
+    def of(
+        cls,
+        models: Sequence[str],
+        references: Sequence[str],
+        signals: str | None,
+        adapter: PinnedAdapter | None = None,
+    ) -> VerificationSession:
         """Open what the user named.
 
         Raises:
@@ -99,7 +109,7 @@ class VerificationSession:
                 unreadable.append(str(error))
         reference_checkpoints = tuple(map(checkpoints.resolve, references))
         suite = None if signals is None else open_suite(signals)
-        return cls(tuple(readable), reference_checkpoints, suite, tuple(unreadable))
+        return cls(tuple(readable), reference_checkpoints, suite, adapter, tuple(unreadable))
 
     def problems(self, folder: Path) -> tuple[str, ...]:
         """What is wrong with an entry before any model is asked."""
@@ -138,15 +148,17 @@ class VerificationSession:
             )
         return suite
 
-    def checkpoint_of(self, entry: Entry) -> Checkpoint:
+    def source_of(self, entry: Entry) -> ModelSource:
         """The model of an entry.
 
         Raises:
-            Unavailable: a local folder that was not named, or a model with code of its own.
+            Unavailable: a local folder or adapter that was not named, or a model with code of its own.
             BadModel: it cannot be loaded, or is another one.
         """
         from harness.models.checkpoints import brings_code
 
+        if entry.facts.adapter is not None:
+            return self._adapter_of(entry, entry.facts.adapter.name)
         code = Unavailable("its model comes with code of its own, which is not run here")
         try:
             checkpoint = self._checkpoint_of(entry)
@@ -159,6 +171,20 @@ class VerificationSession:
             raise code
         return checkpoint
 
+    def _adapter_of(self, entry: Entry, name: str) -> PinnedAdapter:
+        adapter = self.adapter
+        if adapter is None:
+            raise Unavailable(
+                f"its model is an adapter, {excerpt(name, 60)}: code that is run only where its user names"
+                " it; read it, then give it with --adapter path/to/file.py:Class"
+            )
+        if adapter.ref.revision != entry.model.revision:
+            raise BadModel(
+                f"{adapter.name} is not the adapter of this entry: revision {adapter.ref.revision[:12]},"
+                f" expected {entry.model.revision[:12]}; what differs: {_adapter_differences(adapter, entry)}"
+            )
+        return adapter
+
     def _checkpoint_of(self, entry: Entry) -> Checkpoint:
         from harness.models import checkpoints
 
@@ -167,11 +193,11 @@ class VerificationSession:
             return _require_same(checkpoints.resolve(model.repo_id, model.revision), entry)
         name = model.repo_id.removeprefix("local/")
         starter = starter_checkpoint(name)
-        matches = [c for c in self.models if _is_checkpoint(c, model)]
+        matches = [c for c in self.models if _is_source(c, model)]
         namesakes = [c for c in self.models if c.ref.repo_id == model.repo_id]
         if exact := [c for c in namesakes if c in matches]:
             return exact[0]
-        if starter and not namesakes and _is_checkpoint(starter, model):
+        if starter and not namesakes and _is_source(starter, model):
             return starter
         single = self.models if len(self.models) + len(self.unreadable) == 1 else ()
         for checkpoint in (*matches, *namesakes, *single, *([starter] if starter else [])):
@@ -180,14 +206,14 @@ class VerificationSession:
             raise BadModel(self.unreadable[0])
         raise Unavailable(f"its model is a local folder; give it with --model path/to/{name}")
 
-    def open(self, checkpoint: Checkpoint, entry: Entry) -> Classifier:
+    def open(self, source: ModelSource, entry: Entry) -> Classifier:
         """The model of an entry, on the CPU, in the arithmetic and batch size of the entry."""
-        from harness.models import classifiers as models
+        from harness.models import loading
 
         batch_size = min(entry.run.batch_size, _MAX_BATCH)
-        return models.open_checkpoint(checkpoint, device="cpu", batch_size=batch_size, dtype=entry.run.dtype)
+        return loading.open_model(source, device="cpu", batch_size=batch_size, dtype=entry.run.dtype)
 
-    def machine(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
+    def machine(self, suite: Suite, task: Task, candidate: ModelSource) -> KnownAnswer | str:
         """The known answer of this machine, once for each task; or why there is none.
 
         Raises:
@@ -200,27 +226,27 @@ class VerificationSession:
                 info(f"{task.name}: this machine is not tested: {answer} Name one with --reference FOLDER.")
         return self._machines[key]
 
-    def _test_machine(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
-        from harness.models import classifiers as models
+    def _test_machine(self, suite: Suite, task: Task, candidate: ModelSource) -> KnownAnswer | str:
+        from harness.models import loading
         from harness.submit.replay import known_answer
 
         def is_candidate(reference: ReferenceRecord) -> bool:
-            return _is_checkpoint(candidate, reference.model)
+            return _is_source(candidate, reference.model)
 
         def rank(reference: ReferenceRecord) -> tuple[bool, bool, int]:
             is_remote = not reference.model.repo_id.startswith("local/")
-            return not is_candidate(reference), is_remote, reference.facts.n_parameters
+            return not is_candidate(reference), is_remote, reference.facts.n_parameters or 0
 
         references = suite.references(task.name)
         for reference in sorted(references, key=rank):
             model = reference.model
             try:
-                checkpoint = candidate
+                source = candidate
                 if not is_candidate(reference):
-                    checkpoint = checkpoint_of(model, self.references, suite, "--reference")
-                if not _is_checkpoint(checkpoint, model):
+                    source = source_of(model, self.references, suite, "--reference")
+                if not _is_source(source, model):
                     continue
-                classifier = models.open_checkpoint(checkpoint, device="cpu")
+                classifier = loading.open_model(source, device="cpu")
             except BadInput:
                 continue
             with waiting(f"{task.name}: testing this machine with {model.repo_id}"):
@@ -312,18 +338,25 @@ def _has_signals(suite: Suite, entry: Entry) -> bool:
     return suite.has_task(entry.task) and suite.ref(entry.task).sha256 == entry.signals.sha256
 
 
-def _is_checkpoint(checkpoint: Checkpoint, model: ModelRef) -> bool:
-    ref = checkpoint.ref
+def _is_source(source: ModelSource, model: ModelRef) -> bool:
+    ref = source.ref
     return (ref.revision, ref.weights_sha256) == (model.revision, model.weights_sha256)
 
 
 def _require_same(checkpoint: Checkpoint, entry: Entry) -> Checkpoint:
     """The checkpoint, if it is the model of the entry."""
     ref, model = checkpoint.ref, entry.model
-    if _is_checkpoint(checkpoint, model):
+    if _is_source(checkpoint, model):
         return checkpoint
     part = "weights" if ref.weights_sha256 != model.weights_sha256 else "config or preprocessor"
     raise BadModel(
         f"{ref.repo_id} is not the model of this entry: other {part} (revision {ref.revision[:12]},"
         f" expected {model.revision[:12]}); was it trained or saved again since?"
     )
+
+
+def _adapter_differences(adapter: PinnedAdapter, entry: Entry) -> str:
+    """The fields of two adapters that differ."""
+    expected = entry.facts.adapter
+    names = [field.name for field in fields(adapter.facts)]
+    return ", ".join(n for n in names if getattr(adapter.facts, n) != getattr(expected, n, None))

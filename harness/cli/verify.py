@@ -24,6 +24,7 @@ from harness.starter.paths import open_suite
 if TYPE_CHECKING:
     from harness.cli.verification import Outcome, VerificationSession
     from harness.entries.verification import Verification
+    from harness.models.external.pinned import PinnedAdapter
 
 
 @click.command(cls=GroupedCommand)
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     "--signals", metavar="SOURCE", help="Signals folder of entries that were made with a local one."
 )
 @options.repeatable("--model", "models", metavar="FOLDER", help="Model of an entry if it is a local folder.")
+@click.option("--adapter", metavar="FILE:CLASS", help="Adapter of an entry; its code is run.")
+@options.adapter
 @options.repeatable(
     "--reference", "references", metavar="FOLDER", help="A local reference, to test this machine with."
 )
@@ -60,6 +63,8 @@ def verify(
     paths: tuple[Path, ...],
     signals: str | None,
     models: tuple[str, ...],
+    adapter: str | None,
+    adapter_options: options.AdapterOptions,
     references: tuple[str, ...],
     everything: bool,
     out: Path,
@@ -74,10 +79,10 @@ def verify(
 
     First a reference must accept its own signals on this machine. What an entry states about its model is
     looked up in the model. Then a sample of the verdicts is computed again on the CPU; code that comes with a
-    model is never run. The sample depends on the entry and on --base, and prefers the verdicts by which a
-    forger would gain most. The result is written beside the folder of the entry, as
-    TASK@SIGNALS.verified.json. An entry that already has a record for the same --base, of all verdicts, or of
-    a failure is not verified again.
+    model is never run, and that of an adapter only where --adapter names it. The sample depends on the entry
+    and on --base, and prefers the verdicts by which a forger would gain most. The result is written beside
+    the folder of the entry, as TASK@SIGNALS.verified.json. An entry that already has a record for the same
+    --base, of all verdicts, or of a failure is not verified again.
 
     With --all every verdict is computed again, and the scorecard from them; only an existing record of all
     verdicts is accepted. No cached answer of an evaluation is used. Give the same command again to continue a
@@ -109,7 +114,8 @@ def verify(
     folders = store.find_all(paths)
     for folder in () if no_write else folders:
         refuse_package(folder)
-    session = VerificationSession.of(models, references, signals)
+    pinned_adapter = _pinned(adapter, adapter_options)
+    session = VerificationSession.of(models, references, signals, pinned_adapter)
     require_needed(session.models, session.references, folders)
     private_suite = None if held_back is None else open_suite(held_back)
     fallback = f"random:{secrets.token_hex(20)}"  # marked as no commit
@@ -122,6 +128,16 @@ def verify(
     if private_suite is not None:
         outcomes = with_held_back(outcomes, session, private_suite, no_write=no_write)
     finish(outcomes, if_possible=if_possible, as_json=as_json)
+
+
+def _pinned(adapter: str | None, adapter_options: options.AdapterOptions) -> PinnedAdapter | None:
+    """The adapter that the maintainer names, which is run."""
+    if adapter is None:
+        refuse_without("--adapter", "adapter_args", "env", "adapter_timeout")
+        return None
+    from harness.models.external import pinned
+
+    return pinned.pin(adapter, adapter_options.options, device="cpu")
 
 
 def _outcome(
@@ -157,20 +173,20 @@ def _rerun(
     """The verification of a valid entry, of all verdicts if there is no base; or what its suite refutes."""
     from harness.dataset.parquet_io import sha256_of
     from harness.entries import store, suite_check, verification
-    from harness.models.checkpoints import committed_at
+    from harness.models.checkpoints import Checkpoint, committed_at
     from harness.submit import field_checks, replay
 
     entry = store.read(folder)
-    checkpoint = session.checkpoint_of(entry)
+    source = session.source_of(entry)
     suite = session.suite_of(entry)
     if problems := suite_check.check_against_suite(folder, suite):
         return tuple(problems), None
     task = suite.task(entry.task)
-    machine = session.machine(suite, task, checkpoint)
-    classifier = session.open(checkpoint, entry)
-    differences = field_checks.model_differences(
-        entry, classifier, checkpoint, task, committed_at(checkpoint)
-    )
+    machine = session.machine(suite, task, source)
+    classifier = session.open(source, entry)
+    checkpoint = source if isinstance(source, Checkpoint) else None
+    commit_time = None if checkpoint is None else committed_at(checkpoint)
+    differences = field_checks.model_differences(entry, classifier, checkpoint, task, commit_time)
     # A folder for this entry alone: answers of another run would prove nothing.
     answers_folder = out / ".reproduced" / sha256_of(folder / store.ENTRY)[:16]
     rerun = (

@@ -27,6 +27,7 @@ from harness.dataset.completed import OtherClips
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite
+from harness.errors import BadCluster
 from harness.evaluation.predict import Answers, Candidate
 from harness.evaluation.units import Unit
 from harness.extract.certify import Extracted
@@ -74,8 +75,14 @@ class RayEngine:
         self.pool = pool
         self._batch_size, self._dtype = batch_size, dtype
 
-    def open(self, checkpoint: Checkpoint) -> Classifier:
-        """A model that runs on the cluster; a worker opens and describes it."""
+    def open(self, checkpoint: object) -> Classifier:
+        """A model that runs on the cluster; a worker opens and describes it.
+
+        Raises:
+            BadCluster: it is no checkpoint.
+        """
+        if not isinstance(checkpoint, Checkpoint):
+            raise BadCluster("an adapter runs on this machine alone; leave --engine ray out")
         folder = portable(checkpoint.folder) if checkpoint.ref.repo_id.startswith("local/") else None
         device = self.pool.shape.device
         model = Model(checkpoint.ref, folder, checkpoint.trusted, device, self._batch_size, self._dtype)

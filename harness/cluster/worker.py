@@ -36,7 +36,7 @@ from harness.extract import runner
 from harness.extract.search import Search
 from harness.extract.search_task import Draws, Limits, Sets
 from harness.journal import Journal
-from harness.models import classifiers
+from harness.models import heads
 from harness.models.checkpoints import resolve
 from harness.models.classifiers import Classifier
 from harness.provenance import own_version, versions
@@ -224,7 +224,7 @@ class Worker:
                     f"{source} on {socket.gethostname()} is not the {model.ref.repo_id} of this command: its"
                     f" files differ; {_SHARED}"
                 )
-            classifier = classifiers.open_checkpoint(
+            classifier = heads.open_checkpoint(
                 checkpoint, device=model.device, batch_size=model.batch_size, dtype=model.dtype
             )
             self._model = model, classifier

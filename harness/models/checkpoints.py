@@ -37,6 +37,9 @@ PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 _PATTERNS = ["*.safetensors", "*.safetensors.index.json", CONFIG, PREPROCESSOR, PROCESSOR, CARD]
+SHIPPED_PREFIX = "adapter:"
+"""What the name of an adapter that comes with goodenough starts with."""
+_ADAPTER = re.compile(r".*\.py:[^\W\d]\w*", re.DOTALL)
 _HEAD = re.compile(r"---[^\S\n]*\r?\n(.*?)\n---", re.DOTALL)
 _NAME = re.compile(r"[\w./+-]{1,100}", re.ASCII)
 _SHARD = re.compile(r"\w[\w.+=-]{0,199}\.safetensors", re.ASCII)
@@ -75,6 +78,10 @@ def resolve(model: str, revision: str | None = None, *, trust_remote_code: bool 
     """
     if not model:
         raise BadModel("no model given; name a folder or a Hub id, as in org/name")
+    if is_adapter(model):
+        raise BadModel(
+            f"{model} is an adapter, and no code is run here; only check, evaluate, extract and study run one"
+        )
     path = Path(model).expanduser()
     if path.is_dir():
         if revision is not None:
@@ -84,7 +91,10 @@ def resolve(model: str, revision: str | None = None, *, trust_remote_code: bool 
             )
         return _from_folder(model, path.resolve(), trust_remote_code)
     if path.is_file():
-        raise BadModel(f"{model} is a file; give the folder that holds {CONFIG} and {WEIGHTS}")
+        expected = f"give the folder that holds {CONFIG} and {WEIGHTS}"
+        if path.suffix == ".py":
+            expected = f"an adapter is given with its class, as in {model}:Class"
+        raise BadModel(f"{model} is a file; {expected}")
     if "://" in model:
         raise BadModel(f"{model} is an address; give the Hub id alone, as in org/name")
     if model.startswith((".", "/", "~")) or model.endswith("/") or "\\" in model or model.count("/") > 1:
@@ -95,6 +105,11 @@ def resolve(model: str, revision: str | None = None, *, trust_remote_code: bool 
             " digits of the commit that you have read"
         )
     return _from_hub(model, revision, trust_remote_code)
+
+
+def is_adapter(model: str) -> bool:
+    """Whether a name is that of an adapter, `path/to/file.py:Class` or `adapter:NAME`."""
+    return model.startswith(SHIPPED_PREFIX) or _ADAPTER.fullmatch(model) is not None
 
 
 def class_names_of(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -109,7 +124,7 @@ def settings_sha256(checkpoint: Checkpoint) -> str:
     """Hash of what decides a model's answers except weights: config, feature extractor, trusted code."""
     code = sorted(checkpoint.folder.glob("*.py")) if checkpoint.trusted else []
     settings = [checkpoint.folder / name for name in (CONFIG, PREPROCESSOR, PROCESSOR)]
-    return _sha256([*(path for path in settings if path.is_file()), *code])
+    return sha256([*(path for path in settings if path.is_file()), *code])
 
 
 def config_of(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -162,13 +177,13 @@ def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:
     _require_files(model, {entry.name for entry in folder.iterdir() if entry.is_file()})
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("-.") or "model"
     weights = weights_in(model, folder)
-    weights_sha256 = _sha256(weights)
+    weights_sha256 = sha256(weights)
     # In the form of sha256sum: what a folder is, is what is in these files under these names.
     lines = [f"{weights_sha256}  {' '.join(file.name for file in weights)}"]
     code = sorted(path.name for path in folder.glob("*.py")) if trusted else []
     for part in (INDEX, CONFIG, PREPROCESSOR, PROCESSOR, *code):
         if (folder / part).is_file() and not (part == INDEX and len(weights) == 1):
-            lines.append(f"{_sha256([folder / part])}  {part}")
+            lines.append(f"{sha256([folder / part])}  {part}")
     revision = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     ref = ModelRef(f"local/{name}", revision, weights_sha256)
     card = _card(model, folder)
@@ -197,7 +212,7 @@ def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
         )
     _require_files(model, {entry.name for entry in folder.iterdir()})
     _require_content(folder)
-    ref = ModelRef(info.id if info else model, commit, _sha256(weights_in(model, folder)))
+    ref = ModelRef(info.id if info else model, commit, sha256(weights_in(model, folder)))
     card = _card(model, folder)
     created_at = info.created_at if info else None
     released = f"{created_at:%Y-%m-%d}" if created_at else None
@@ -330,8 +345,8 @@ def weights_in(model: str, folder: Path) -> list[Path]:
     return [folder / name for name in shards]
 
 
-def _sha256(files: Iterable[Path]) -> str:
-    """sha256 of the concatenated files; of one file it is that of `sha256sum` and of the Hub."""
+def sha256(files: Iterable[Path]) -> str:
+    """Hash of the concatenated files; of one file it is that of `sha256sum` and of the Hub."""
     digest = hashlib.sha256()
     for path in files:
         with open(path, "rb") as file:

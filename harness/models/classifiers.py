@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from harness import audio, notebook
 from harness.errors import BadInput, BadModel
 from harness.model_facts import ModelFacts, WindowPlace
-from harness.models import devices, memory, windows
+from harness.models import memory, windows
 from harness.models.feature_extractors import quiet
 from harness.plurals import plural
 from harness.seeds import generator
@@ -52,7 +52,7 @@ class Classifier:
         min_samples: int,
         fixed_length: bool,
     ):
-        """State what it is; `fixed_length`: it brings clips of all lengths to one, so that they share a batch."""
+        """State what it is; with `fixed_length` it brings clips of all lengths to one, in one batch."""
         self.ref = ref
         """Which model."""
         self.class_names = tuple(class_names)
@@ -137,6 +137,11 @@ class Classifier:
             return self.device != "cpu" or self._need.fitting(1, self._length(n_samples))[0] == 1
 
         return windows.measure(self._answer, self.facts.sample_rate_hz, may_ask)
+
+    def measure_window(self) -> None:
+        """Put the measured window in the place of what the facts say of it."""
+        seconds, window_at = self.measured_window() or (None, self.facts.window_at)
+        self.facts = replace(self.facts, window_seconds=seconds, window_at=window_at)
 
     def window_holds(self) -> tuple[bool, bool]:
         """Whether its window moves the logits, and whether anything else does; see `windows.holds`."""
@@ -223,7 +228,7 @@ class Classifier:
         return n // 2
 
     def _forward(self, batch: list[Waveform]) -> NDArray[np.float32] | None:
-        """(b, n_classes) to clips at its own rate of one length, or any if it is fixed; None: out of memory."""
+        """(b, n_classes) to clips at its own rate, of one length if not fixed; None: out of memory."""
         raise NotImplementedError
 
 

@@ -1,8 +1,8 @@
 """Heads of transformers: models of AutoModelForAudioClassification, opened from a pinned folder.
 
 A waveform goes through the model's own feature extractor, in float32, and through its network in evaluation
-mode. Nothing of a checkpoint is run but its weights: no pickles, no remote code unless it was asked for and is
-that of one moment; and a head that would be filled with random numbers is refused.
+mode. Nothing of a checkpoint is run but its weights: no pickles, no remote code unless it was asked for and
+is that of one moment; and a head that would be filled with random numbers is refused.
 """
 
 from __future__ import annotations

@@ -64,17 +64,18 @@ _OF_THE_CARD = ("licence", "trained_on", "base_models")
 def model_differences(
     entry: Entry,
     classifier: Classifier,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None,
     task: Task,
     commit_time: datetime.datetime | None,
 ) -> list[str]:
     """Where a valid entry differs from its checkpoint, of which the classifier was opened without its code.
 
-    The commit of the model was made at `commit_time`, by the Hub; None where it is not known.
+    There is no checkpoint of an adapter, whose facts are all its own. The commit of the model was made at
+    `commit_time`, by the Hub; None where it is not known.
     """
     lines = (
         *_facts(entry, classifier.facts, checkpoint),
-        *_names(entry, checkpoint),
+        *(() if checkpoint is None else _names(entry, checkpoint)),
         *_label_map(entry.label_map, classifier.class_names, task),
         *_run(entry, classifier.frontend),
         *_dates(entry, commit_time),
@@ -98,11 +99,14 @@ def submitter_statements(entry: Entry) -> dict[str, str]:
     return values
 
 
-def _facts(entry: Entry, model_facts: ModelFacts, checkpoint: Checkpoint) -> Iterator[str]:
+def _facts(entry: Entry, model_facts: ModelFacts, checkpoint: Checkpoint | None) -> Iterator[str]:
     """The facts; those of a missing model card, or of a Hub that did not answer, are left out."""
     from harness.models.checkpoints import CARD
 
     expected = model_facts
+    if checkpoint is None:
+        yield from differences(entry.facts, expected, "facts")
+        return
     if not (checkpoint.folder / CARD).is_file():
         expected = dataclasses.replace(expected, **{n: getattr(entry.facts, n) for n in _OF_THE_CARD})
     if model_facts.released is None and not checkpoint.ref.repo_id.startswith("local/"):

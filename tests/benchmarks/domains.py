@@ -37,7 +37,7 @@ from harness.families import n_atoms_kept, parse_family
 from harness.journal import Journal, replace_file
 from harness.labels import harmonise
 from harness.metrics.stability import jaccard
-from harness.models import classifiers
+from harness.models import classifiers, loading
 from harness.seeds import generator
 from harness.starter import paths
 from harness.starter.recipes import RECIPES
@@ -162,7 +162,7 @@ def _real(root: Path) -> Iterator[tuple[Task, list[Model], list[Clip]]]:
 
 
 def _load(folders: Sequence[Path], task: Task) -> list[Model]:
-    models = [classifiers.load(str(folder), batch_size=64) for folder in folders]
+    models = [loading.load(str(folder), batch_size=64) for folder in folders]
     return [(model, harmonise(model.class_names, task)) for model in models]
 
 

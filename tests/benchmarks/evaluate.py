@@ -34,7 +34,7 @@ from harness.evaluation import predict, runner
 from harness.evaluation.units import evaluation_order, units_of
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
-from harness.models import classifiers
+from harness.models import classifiers, loading
 from harness.provenance import run_settings
 from harness.schemas import ReferenceCounts
 from harness.seeds import generator
@@ -148,7 +148,7 @@ def speed(name: str, folder: Path, suite: Suite, task: Task, most: int | None = 
     import torch
     from transformers import pipeline
 
-    classifier = classifiers.load(str(folder), device="cpu", batch_size=BATCH)
+    classifier = loading.load(str(folder), device="cpu", batch_size=BATCH)
     blocks = list(evaluation_order(units_of(suite, task), task))[:most]
 
     class Deaf:
@@ -287,10 +287,10 @@ from pathlib import Path
 from harness import labels
 from harness.dataset.suites import load
 from harness.evaluation import runner
-from harness.models import classifiers
+from harness.models import classifiers, loading
 from harness.tasks import TASKS
 suite, model, out = load(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-classifier = classifiers.load(model, device="cpu", batch_size=64)
+classifier = loading.load(model, device="cpu", batch_size=64)
 label_map = labels.harmonise(classifier.class_names, TASKS["emotion"])
 runner.evaluate(classifier, label_map, suite, TASKS["emotion"], out)
 print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)

@@ -45,7 +45,7 @@ from harness.extract.responsibility import Responsibility
 from harness.extract.search import Search
 from harness.extract.search_task import Limits
 from harness.journal import Journal
-from harness.models import classifiers
+from harness.models import classifiers, loading
 from harness.seeds import generator
 from harness.starter import paths
 from harness.starter.recipes import RECIPES
@@ -154,7 +154,7 @@ def recordings(folder: Path, n_clips: int) -> Iterator[Clip]:
 
 
 def opened(subject: Subject) -> tuple[classifiers.Classifier, LabelMap]:
-    classifier = classifiers.load(subject.folder, device="cpu", batch_size=BATCH)
+    classifier = loading.load(subject.folder, device="cpu", batch_size=BATCH)
     if subject.task is not None:
         return classifier, labels.harmonise(classifier.class_names, TASKS[subject.task])
     return classifier, LabelMap("instrument", classifier.class_names, classifier.class_names, "names")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness.domains import fft, parse
 from harness.domains.masks import runs
-from harness.models import classifiers
+from harness.models import loading
 from harness.starter.paths import cache
 from tests.benchmarks.baselines import BackwardSelection, QuickXplain
 from tests.benchmarks.rex import peer
@@ -77,7 +77,7 @@ def test_rex_finds_what_our_own_model_room_finds_sufficient(tmp_path, monkeypatc
     model = save_model(tmp_path / "toy", "wav2vec2", ("low", "mid", "high"), sample_rate_hz=RATE)
     clip = clip_of("c", [0.8, 0.4, 0.3])
     (outcome,) = peer.ask(model, [clip])
-    classifier = classifiers.load(str(model), device="cpu")
+    classifier = loading.load(str(model), device="cpu")
     for variant in (outcome.shipped, outcome.index_fixed):
         assert variant.queries == variant.calls > outcome.map_queries
         kept = fft.keep(fft.spectrum(clip.waveform), variant.mask, len(clip.waveform))

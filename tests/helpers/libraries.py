@@ -52,7 +52,7 @@ import harness.extract.runner
 import harness.hub.fetching
 import harness.hub.pushing
 import harness.models.checkpoints
-import harness.models.classifiers
+import harness.models.loading
 import harness.submit.pull_request
 import harness.submit.replay
 import leaderboard.reports.entry_report

@@ -13,7 +13,7 @@ from harness.entries import store
 from harness.evaluation import runner
 from harness.evaluation.predict import Answers
 from harness.evaluation.units import units_of
-from harness.models import classifiers
+from harness.models import loading
 from harness.starter import paths
 from harness.starter.paths import open_suite
 from tests.helpers.repository import SUBMISSIONS
@@ -37,7 +37,7 @@ def put(entry: Path, model: Path, out: Path) -> None:
         model: its folder.
         out: a results folder.
     """
-    suite, classifier = open_suite(None), classifiers.load(str(model), device="cpu")
+    suite, classifier = open_suite(None), loading.load(str(model), device="cpu")
     task = suite.task(store.read(entry).task)
     mapping = labels.harmonise(classifier.class_names, task)
     columns = [task.labels.index(label) for label in mapping.canonical]

@@ -26,7 +26,7 @@ from harness.metrics.estimates import clip_weights
 from harness.metrics.likeness import copies
 from harness.metrics.paired_evidence import evidence_of
 from harness.metrics.scorecard import lift_by_clip, resampling_weights
-from harness.models import classifiers
+from harness.models import loading
 from harness.schemas import Entry
 from harness.seeds import generator
 from harness.starter import paths
@@ -194,7 +194,7 @@ def fine_tuned(folder: Path) -> None:
     import torch
     from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
-    of_model = classifiers.load(str(folder))
+    of_model = loading.load(str(folder))
     known = labels.harmonise(of_model.class_names, TASKS["emotion"])
     clips = [suite().clip("emotion", clip_id) for clip_id in sample("emotion", 8)]
     model = AutoModelForAudioClassification.from_pretrained(folder)
@@ -212,7 +212,7 @@ COPIES = {"one bit flipped": one_bit, "bfloat16": bfloat16, "one step": fine_tun
 
 
 def evaluated(folder: Path, part: Suite, task: str, out: Path) -> Entry:
-    model = classifiers.load(str(folder), batch_size=64)
+    model = loading.load(str(folder), batch_size=64)
     label_map = labels.harmonise(model.class_names, TASKS[task])
     return runner.evaluate(model, label_map, part, part.task(task), out).entry
 
@@ -308,7 +308,7 @@ def lift_of_random_weights(task: str, clip_ids: Sequence[str] | None, n_seeds: i
     ears = []
     for seed in range(n_seeds):
         baselines.random_weights(recipe, out / f"random-{seed}", scale, seed)
-        ears.append(classifiers.load(str(out / f"random-{seed}")))
+        ears.append(loading.load(str(out / f"random-{seed}")))
     canonical = np.array(labels.harmonise(recipe.labels, TASKS[task]).canonical, dtype=object)
     answers: list[list[str]] = [[] for _ in ears]
 
@@ -363,7 +363,7 @@ def test_signals_of_random_weights_do_not_seek_what_a_copy_changed(tmp_path: Pat
     for recipe in recipes:
         folder = tmp_path / "models" / f"random-{recipe.architecture}"
         baselines.random_weights(recipe, folder, clips[:40])
-        model = classifiers.load(str(folder), batch_size=64)
+        model = loading.load(str(folder), batch_size=64)
         label_map = labels.harmonise(model.class_names, TASKS["deepfake"])
         about = (model, label_map, TASKS["deepfake"], corpus, [Responsibility(repetitions=3)])
         build_reference.add(*about, tmp_path / "signals", masks_only=True)

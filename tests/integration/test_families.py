@@ -11,7 +11,7 @@ from harness import cli
 from harness.cli import outgoing_transfer
 from harness.dataset.suites import load
 from harness.entries import store
-from harness.models import classifiers
+from harness.models import loading
 from tests.helpers import toy_models
 from tests.helpers.corpus import make_corpus
 
@@ -131,5 +131,5 @@ def test_the_expected_queries_are_those_of_the_search_and_its_atoms(
     world: Path, search: str, about: int
 ) -> None:
     clips = list(load(str(world / "signals")).clips("emotion").values())
-    classifier = classifiers.load(str(world / "ear"), device="cpu")
+    classifier = loading.load(str(world / "ear"), device="cpu")
     assert f"about {about:,} queries each" in outgoing_transfer._estimate(classifier, clips, search)

@@ -54,7 +54,7 @@ ASK = """
 import sys
 from pathlib import Path
 import numpy as np
-from harness.models.classifiers import load
+from harness.models.loading import load
 from tests.helpers import toy_models
 for architecture in sys.argv[2:]:
     folder = toy_models.save_model(Path(sys.argv[1]) / architecture, architecture, {names!r})
@@ -86,7 +86,7 @@ def assert_alike(one: Path, other: Path, architectures: tuple[str, ...]) -> None
 
 
 def test_a_model_made_and_asked_without_avx2_is_the_one_from_here_but_for_rounding(tmp_path: Path) -> None:
-    from harness.models.classifiers import load
+    from harness.models.loading import load
 
     for architecture in SAMPLE:
         folder = toy_models.save_model(tmp_path / "here" / architecture, architecture, NAMES)

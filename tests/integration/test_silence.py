@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from harness.models.classifiers import load
+from harness.models.loading import load
 from tests.helpers import toy_models
 from tests.helpers.repository import ROOT
 

@@ -18,8 +18,8 @@ or Path arrives as one, any other as text; one that is called `device` gets the 
 
 Conventions: waveforms are mono float32 (n_samples,), full scale 1.0, at `sample_rate_hz`. Those of one call
 have the same length, unless `fixed_length` says that the adapter brings all to one length itself. They are
-the adapter's own to change. Answers must depend on nothing but the waveform: neither on its neighbours in the call, nor on
-earlier calls.
+the adapter's own to change. Answers must depend on nothing but the waveform: neither on its neighbours in the
+call, nor on earlier calls.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ class ScoresAdapter(Adapter, Protocol):
     above: str
     """The class that `score > threshold` means; `class_names` has this one and one other."""
     threshold_source: str
-    """Where the threshold comes from, in a line: "equal error rate on ASVspoof 2019 LA dev"; never clips of the
-    suite it is evaluated on."""
+    """Where the threshold comes from, in a line: "equal error rate on ASVspoof 2019 LA dev"; never the clips
+    of the suite it is evaluated on."""
 
     def scores(self, waveforms: list[Waveform]) -> Array:
         """(n,): one score for each waveform."""

@@ -37,7 +37,7 @@ from harness.evaluation import runner
 from harness.extract import build_reference
 from harness.journal import replace_file
 from harness.manifest import ReferenceRecord
-from harness.models import classifiers
+from harness.models import classifiers, loading
 from harness.starter import paths
 from harness.starter.build import baselines, keys, spectrum_baseline
 from harness.starter.build.clips import clips, corpus_of
@@ -201,7 +201,7 @@ def _anchor(plan: Plan, step: Step, part: Path) -> None:
     # What is asked of a model in an evaluation the regression has, too.
     regression = cast(classifiers.Classifier, baselines.regression(learnt))
     anchors = {
-        baselines.RANDOM: classifiers.load(str(network), batch_size=64),
+        baselines.RANDOM: loading.load(str(network), batch_size=64),
         baselines.REGRESSION: regression,
     }
     for name, model in anchors.items():
@@ -236,7 +236,7 @@ def _reference(plan: Plan, step: Step) -> tuple[classifiers.Classifier, Task]:
     folder = paths.cache() / "starter" / f"named-{step.key}" / step.what
     if not folder.is_dir():
         shutil.copytree(steps(plan)[f"model/{step.what}"].folder, folder)
-    return classifiers.load(str(folder), batch_size=64), TASKS[plan.recipe(step.what).task]
+    return loading.load(str(folder), batch_size=64), TASKS[plan.recipe(step.what).task]
 
 
 def _corpus(task: Task, n: int) -> Corpus:

@@ -44,7 +44,7 @@ from threadpoolctl import threadpool_limits
 
 from harness.domains import fft
 from harness.domains.masks import runs
-from harness.models.classifiers import load
+from harness.models.loading import load
 from harness.seeds import seed_of
 from harness.types import MIN_MARGIN, Mask, ModelRef, Waveform
 

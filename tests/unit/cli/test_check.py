@@ -17,7 +17,7 @@ from harness.cli import check
 from harness.errors import BadModel
 from harness.evaluation.units import Unit
 from harness.models.architectures import ARCHITECTURES
-from harness.models.classifiers import load
+from harness.models.loading import load
 from harness.starter import paths
 from harness.types import ModelRef
 from tests.helpers import remote_code, toy_models

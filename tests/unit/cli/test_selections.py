@@ -256,7 +256,7 @@ def test_what_is_not_there_is_refused_in_a_line_and_nothing_is_selected(
     words, values, meant = SELECTORS[key]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("harness.models.classifiers.open_checkpoint", opened)
+    monkeypatch.setattr("harness.models.heads.open_checkpoint", opened)
     option = key[1]
     given = [wrong if word == "@" else word for word in words]
     if option.startswith("-"):
@@ -300,7 +300,7 @@ def test_a_reference_that_is_none_is_refused_before_a_model_is_loaded(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("harness.models.classifiers.open_checkpoint", opened)
+    monkeypatch.setattr("harness.models.heads.open_checkpoint", opened)
     command = [
         "evaluate",
         "MODEL",

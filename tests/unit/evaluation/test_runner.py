@@ -435,7 +435,7 @@ def test_the_command_answers_from_what_it_knows_and_opens_no_model(world, tmp_pa
     command = ["evaluate", str(model), "--signals", str(world / "signals"), "--out", str(tmp_path / "out")]
     assert cli.run(command) == 0
     first = capsys.readouterr().out
-    monkeypatch.setattr("harness.models.classifiers.open_checkpoint", None)
+    monkeypatch.setattr("harness.models.heads.open_checkpoint", None)
     assert cli.run(command) == 0
     second = capsys.readouterr()
     assert second.out == first

@@ -13,7 +13,7 @@ from harness.extract.minimal import Gradient, Minimal
 from harness.extract.responsibility import Responsibility
 from harness.extract.search_task import Limits
 from harness.journal import Journal
-from harness.models import classifiers
+from harness.models import heads, loading
 from harness.starter import paths
 from harness.tasks import TASKS
 from tests.helpers.rounding import MARGIN, leads
@@ -38,7 +38,7 @@ def clips():
 
 
 def extracted(folder, clips, journal, batch_size, searches=SEARCHES):
-    classifier = classifiers.load(str(folder), device="cpu", batch_size=batch_size)
+    classifier = loading.load(str(folder), device="cpu", batch_size=batch_size)
     label_map = labels.harmonise(classifier.class_names, TASKS["music-genre"])
     found = runner.extract(
         classifier, "toys/model", label_map, clips, searches, journal, limits=Limits(budget=300)
@@ -85,14 +85,14 @@ def test_slopes_change_nothing_about_that(folder, clips, journals):
 
 def test_logits_that_are_not_finite_end_the_run_and_nothing_is_certified(folder, clips, journal, monkeypatch):
     """A model that overflows on faint sound: the whole clips are heard, the search is not."""
-    honest = classifiers.Classifier._forward
+    honest = heads.Head._forward
 
     def overflowing(self, batch):
         logits = honest(self, batch)
         logits[[0 < float(np.abs(x).max()) < 0.01 for x in batch]] = np.inf
         return logits
 
-    monkeypatch.setattr(classifiers.Classifier, "_forward", overflowing)
+    monkeypatch.setattr(heads.Head, "_forward", overflowing)
     with pytest.raises(BadModel, match="not finite"):
         extracted(folder, clips, journal, 16)
     assert journal.items == []
@@ -153,13 +153,13 @@ from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
 from harness.extract.search_task import Limits
 from harness.journal import Journal
-from harness.models import classifiers
+from harness.models import heads, loading
 from harness.tasks import TASKS
 from harness.types import Clip
 from tests.helpers import toy_models
 with tempfile.TemporaryDirectory() as folder:
     model = toy_models.save_model(Path(folder) / "model", "wav2vec2", ("neu", "hap", "ang", "sad"))
-    classifier = classifiers.load(str(model), device="cpu", batch_size=8)
+    classifier = loading.load(str(model), device="cpu", batch_size=8)
     clips = [Clip(f"c{i}", "toy", None, x, 16_000) for i, x in enumerate(toy_models.sounds(*[480_000] * 16))]
     label_map = labels.harmonise(classifier.class_names, TASKS["emotion"])
     searches = [Responsibility(repetitions=1, splits=2, resolution="bands64"), Minimal()]

@@ -48,7 +48,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     versions = store.read(folder).run.versions
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("harness.provenance.versions", lambda: versions)  # on whatever this runs
-        patch.setattr("harness.models.classifiers.open_checkpoint", None)
+        patch.setattr("harness.models.heads.open_checkpoint", None)
         assert run("study", "--task", TASK, "--model", candidate, "--out", place) == 0
     return place
 
@@ -396,7 +396,7 @@ def test_a_reference_that_nobody_judged_is_asked_for_and_then_judged(
 def test_a_second_run_judges_nothing_and_says_the_same(
     own: Path, own_text: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("harness.models.classifiers.open_checkpoint", None)
+    monkeypatch.setattr("harness.models.heads.open_checkpoint", None)
     assert run(*of_own(own)) == 0
     assert (own / "study" / "study.md").read_bytes() == own_text
     assert "emotion, family minimal\n  A model accepts" in capsys.readouterr().out
@@ -436,7 +436,7 @@ def test_a_candidate_is_judged_by_the_references_too(
             (rows["predicted"] == rows["expected"]).mean()
         )
     before = path.read_bytes()
-    monkeypatch.setattr("harness.models.classifiers.Classifier.input_gradients", None)
+    monkeypatch.setattr("harness.models.heads.Head.input_gradients", None)
     assert run(*command, "--json") == 0
     (result,) = json.loads(capsys.readouterr().out)["results"]
     assert result["outgoing"] == found

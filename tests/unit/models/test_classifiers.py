@@ -18,8 +18,10 @@ from safetensors.torch import load_file
 from harness import audio
 from harness.errors import BadInput
 from harness.models.checkpoints import Checkpoint, resolve
-from harness.models.classifiers import Classifier, load, open_checkpoint
+from harness.models.classifiers import Classifier
 from harness.models.feature_extractors import ARCHITECTURES
+from harness.models.heads import open_checkpoint
+from harness.models.loading import load
 from harness.types import ModelRef
 from tests.helpers import rounding, toy_models
 from tests.helpers.hub import LoopbackHub

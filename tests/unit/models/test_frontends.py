@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import ASTFeatureExtractor, AutoFeatureExtractor, AutoModelForAudioClassification
 
-from harness.models.classifiers import load
 from harness.models.frontends import use_fast_fbank
+from harness.models.loading import load
 from tests.helpers import toy_models
 
 

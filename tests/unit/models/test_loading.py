@@ -16,8 +16,10 @@ from transformers import AutoModelForAudioClassification
 
 from harness.errors import BadInput, BadModel
 from harness.models.checkpoints import resolve
-from harness.models.classifiers import Classifier, load, open_checkpoint
+from harness.models.classifiers import Classifier
 from harness.models.feature_extractors import ARCHITECTURES
+from harness.models.heads import open_checkpoint
+from harness.models.loading import load
 from tests.helpers import rounding, toy_models
 
 NAMES = ("happy", "sad", "neu")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from harness.models import memory
-from harness.models.classifiers import load
+from harness.models.loading import load
 from tests.helpers import toy_models
 
 NAMES = ("happy", "sad", "neu")

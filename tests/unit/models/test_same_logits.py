@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from harness.errors import BadModel
 from harness.models.checkpoints import resolve, settings_sha256
-from harness.models.classifiers import load
+from harness.models.loading import load
 from tests.helpers import toy_models
 
 NAMES = ("happy", "sad", "neu")

@@ -13,7 +13,7 @@ import pytest
 from harness.evaluation import predict
 from harness.model_facts import WindowPlace, window_start
 from harness.models import windows
-from harness.models.classifiers import load
+from harness.models.loading import load
 from tests.helpers import remote_code, toy_models
 
 NAMES = ("happy", "sad", "neu")

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from harness.errors import BadInput
-from harness.models.classifiers import load
+from harness.models.loading import load
 from tests.helpers import toy_models
 
 NAMES = ("happy", "sad", "neu")

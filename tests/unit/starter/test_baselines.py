@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.models import classifiers
+from harness.models import loading
 from harness.seeds import generator
 from harness.starter.build import baselines
 from harness.starter.recipes import RECIPES
@@ -41,7 +41,7 @@ def test_a_network_with_random_weights_has_the_candidates_form_and_tells_sounds_
     some = clips(recipe.task, 24, 2)
     for name, seed in (("one", 0), ("again", 0), ("other", 1)):
         baselines.random_weights(recipe, tmp_path / name, some, seed)
-    one, again, other = (classifiers.load(str(tmp_path / name)) for name in ("one", "again", "other"))
+    one, again, other = (loading.load(str(tmp_path / name)) for name in ("one", "again", "other"))
     assert one.class_names == recipe.labels
     assert one.ref.weights_sha256 == again.ref.weights_sha256 != other.ref.weights_sha256
     logits = one.logits(waves(some), RATE)

@@ -15,7 +15,7 @@ from harness.entries import store
 from harness.families import parse_family
 from harness.labels import harmonise
 from harness.metrics.flat_earth import EXCESS
-from harness.models import classifiers
+from harness.models import loading
 from harness.starter import paths
 from harness.starter.build import cards, recordings
 from harness.starter.build.steps import STEPS
@@ -62,7 +62,7 @@ def drawn(suite, recipe, n):
 @pytest.mark.parametrize("n", SAMPLED)
 @pytest.mark.parametrize("recipe", REFERENCES, ids=lambda recipe: recipe.folder)
 def test_a_reference_accepts_all_of_its_own_signals_on_this_machine(suite, recipe, n) -> None:
-    classifier = classifiers.load(str(paths.SUITE / "models" / recipe.folder), batch_size=32)
+    classifier = loading.load(str(paths.SUITE / "models" / recipe.folder), batch_size=32)
     label_map = harmonise(classifier.class_names, TASKS[recipe.task])
     signals = drawn(suite, recipe, n)
     assert {s.family for s, _ in signals} == set(STARTER_FAMILIES)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from harness.labels import harmonise
-from harness.models import classifiers
+from harness.models import loading
 from harness.seeds import generator
 from harness.starter.build import networks
 from harness.starter.build import train as training
@@ -191,7 +191,7 @@ def test_a_model_learns_its_task_and_its_silence(quick, tmp_path: Path) -> None:
     report = train(recipe, tmp_path / "model", n_train=80, n_held_out=40)
     assert report["accuracy"] >= 0.8, "chance is 0.5"
     assert report["silence_class"] == recipe.silence_class
-    classifier = classifiers.load(str(tmp_path / "model"))
+    classifier = loading.load(str(tmp_path / "model"))
     canonical = harmonise(classifier.class_names, TASKS["deepfake"]).canonical
     asked = beats(TASKS["deepfake"], "held-out", 40)
     said = classifier.logits([clip.waveform for clip in asked], RATE).argmax(axis=1)
@@ -221,7 +221,7 @@ def test_every_architecture_is_saved_whole_and_the_same_each_time(
     assert 50_000 <= reports[0]["parameters"] <= 250_000
     for file in FILES:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
-    classifier = classifiers.load(str(tmp_path / "one"), batch_size=3)
+    classifier = loading.load(str(tmp_path / "one"), batch_size=3)
     assert classifier.class_names == recipe.labels
     assert classifier.facts.n_parameters == reports[0]["parameters"]
     assert classifier.facts.window_seconds in (None, 0.975, 1.0)
