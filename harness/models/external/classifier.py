@@ -9,7 +9,6 @@ from harness.errors import BadModel
 from harness.model_facts import ModelFacts
 from harness.models.classifiers import Classifier, require_answer
 from harness.models.external.pinned import PinnedAdapter
-from harness.models.feature_extractors import quiet
 from harness.plurals import plural
 from harness.seeds import generator
 from harness.types import PROOF_TOLERANCE, Waveform
@@ -64,8 +63,7 @@ class AdapterClassifier(Classifier):
         source, settings = self._source, self._source.settings
         ask = source.instance.logits if settings.threshold is None else source.instance.scores
         try:
-            with quiet():
-                values = np.asarray(ask(batch))
+            values = np.asarray(ask(batch))
         except MemoryError:
             return None
         if settings.threshold is None:
