@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.dataset.suites import Suite
-from harness.entries import store
+from harness.entries import store, validate_adapter
 from harness.entries.record_differences import likeness_differences
 from harness.evaluation.units import Unit, units_of
 from harness.metrics.likeness import likeness_of
@@ -42,7 +42,8 @@ def check_against_suite(folder: Path, suite: Suite) -> list[str]:
             f"signals.sha256: {entry.signals.sha256[:12]}, expected {suite_ref.sha256[:12]} of {suite.name};"
             " give the suite it was asked with --signals, or evaluate again with: goodenough evaluate MODEL"
         ]
-    problems = []
+    corpora = sorted({reference.corpus.name for reference in suite.references(entry.task)})
+    problems = validate_adapter.of_suite(entry, corpora)
     if entry.references != suite.counts(entry.task):
         problems.append(
             "references: not those of the suite, or with other numbers, families, seeds or draws of signals,"

@@ -20,6 +20,7 @@ from harness.entries import (
     protocol1,
     store,
     untrusted_files,
+    validate_adapter,
     validate_facts,
     validate_verdicts,
     verification,
@@ -159,7 +160,8 @@ def _content_problems(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list
         verdict_problems = validate_verdicts.validate_verdicts(table, entry, task)
         if not verdict_problems and entry.protocol == PROTOCOL:
             verdicts = parquet_io.frame_of(table)
-            verdict_problems = validate_facts.counted_likeness(entry, verdicts)
+            verdict_problems = validate_adapter.of_verdicts(entry, task, verdicts)
+            verdict_problems += validate_facts.counted_likeness(entry, verdicts)
             verdict_problems = verdict_problems or _scorecard(entry, task, verdicts)
     return [*problems, *file_problems, *verdict_problems]
 

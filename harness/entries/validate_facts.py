@@ -16,6 +16,7 @@ from typing import Any
 from harness.entries import validate_verdicts
 from harness.entries.untrusted_files import Rule, rule_problems, text_problems
 from harness.entries.untrusted_text import excerpt
+from harness.entries.validate_adapter import validate_adapter
 from harness.families import is_family
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.plurals import plural
@@ -59,7 +60,11 @@ FIRST_DAY = "2026-01-01"
 
 def validate_facts(entry: Entry) -> list[str]:
     """What is wrong with the names and the numbers of an entry, whatever its task is."""
-    return [*_names(entry), *_numbers(entry)]
+    return [
+        *_names(entry),
+        *_numbers(entry),
+        *validate_adapter(entry.model, entry.facts, entry.label_map.names, entry.signals.repo_id),
+    ]
 
 
 def of_task(entry: Entry, task: Task) -> list[str]:
@@ -231,11 +236,11 @@ def _numbers(entry: Entry) -> list[str]:
     window = 1.0 if facts.window_seconds is None else facts.window_seconds
     n_asked, n_known, n_datasets = run.n_asked or 0, run.n_known or 0, len(facts.trained_on or ())
     n_bases = len(facts.base_models or ())
-    released = facts.released or "2026-01-31"
+    released, n_parameters = facts.released or "2026-01-31", facts.n_parameters or 0
     return rule_problems(
         [
             ("protocol", entry.protocol, entry.protocol == PROTOCOL, f"{PROTOCOL}, that of this version"),
-            ("facts.n_parameters", facts.n_parameters, 0 <= facts.n_parameters <= 10**15, "0 to 1e15"),
+            ("facts.n_parameters", n_parameters, 0 <= n_parameters <= 10**15, "0 to 1e15"),
             ("facts.sample_rate_hz", facts.sample_rate_hz, 0 < facts.sample_rate_hz <= 10**6, "1 to 1e6"),
             ("facts.window_seconds", window, 0 < window <= 10**6, "nothing, or up to 1e6"),
             ("run.batch_size", run.batch_size, 0 < run.batch_size <= 10**6, "1 to 1e6"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from harness.entries.verification import KnownAnswer, Verification
 from harness.evaluation.stimuli import swap_clips
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import summarise
-from harness.model_facts import ModelFacts
+from harness.model_facts import AdapterFacts, Kind, ModelFacts
 from harness.schemas import BatchProof, Entry, NearCopy, ReferenceCounts, RunSettings
 from harness.seeds import generator
 from harness.tasks import TASKS, Task
@@ -288,3 +289,37 @@ def frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
 
 def _sha256(*names: str) -> str:
     return hashlib.sha256("\0".join(names).encode()).hexdigest()
+
+
+ADAPTER = AdapterFacts(
+    name="aasist.py:Aasist",
+    code={"aasist.py": "c" * 64},
+    weights={"aasist.safetensors": "d" * 64},
+    arguments={"checkpoint": "aasist.safetensors"},
+    packages={"torch": "2.13.0+cpu"},
+)
+DETECTOR = replace(
+    ADAPTER,
+    threshold=0.5173892,
+    above="Bonafide",
+    threshold_source="equal error rate on ASVspoof 2019 LA dev",
+)
+"""With one score."""
+
+
+def by_adapter(
+    entry: Entry, adapter: AdapterFacts = ADAPTER, kind: Kind = "adapter", name: str = "aasist"
+) -> Entry:
+    """The same entry, of a model that is reached through an adapter."""
+    facts = replace(entry.facts, kind=kind, adapter=adapter, n_parameters=None)
+    model = ModelRef(f"local/{name}", adapter.revision, adapter.weights_sha256)
+    return replace(entry, model=model, facts=facts)
+
+
+def with_two_classes(entry: Entry, verdicts: list[Verdict]) -> tuple[Entry, list[Verdict]]:
+    """The same without the class that is no label; no verdict may have it."""
+    label_map = replace(
+        entry.label_map, names=entry.label_map.names[:-1], canonical=entry.label_map.canonical[:-1]
+    )
+    assert not any(verdict.predicted == OTHER for verdict in verdicts)
+    return replace(entry, label_map=label_map), verdicts
