@@ -164,11 +164,9 @@ def _print_template(opening: ModelOptions, model: str, tasks: list[Task]) -> Non
 def _facts(classifier: Classifier) -> list[Finding]:
     facts, ref = classifier.facts, classifier.ref
     window = _window(facts)
-    n = facts.n_parameters
-    parameters = "number of parameters not stated" if n is None else f"{n:,} parameters"
     return [
         Finding("revision", None, ref.revision),
-        Finding("architecture", None, f"{facts.architecture}, {parameters}"),
+        Finding("architecture", None, f"{facts.architecture}, {_size(facts)}"),
         Finding("input", None, f"{facts.sample_rate_hz} Hz, {window}, through {classifier.frontend}"),
         Finding("licence", None, facts.licence or "not stated"),
         Finding("base models", None, ", ".join(facts.base_models or ()) or "not stated"),
@@ -176,6 +174,11 @@ def _facts(classifier: Classifier) -> list[Finding]:
         Finding("runs on", None, f"{classifier.device}, {classifier.dtype}"),
         *(Finding("note", None, note) for note in classifier.notes),
     ]
+
+
+def _size(facts: ModelFacts) -> str:
+    n = facts.n_parameters
+    return "number of parameters not stated" if n is None else f"{n:,} parameters"
 
 
 def _window(facts: ModelFacts) -> str:

@@ -5,6 +5,7 @@ Only weights are loaded: models are opened without code of their own, on the CPU
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -233,9 +234,10 @@ class VerificationSession:
         def is_candidate(reference: ReferenceRecord) -> bool:
             return _is_source(candidate, reference.model)
 
-        def rank(reference: ReferenceRecord) -> tuple[bool, bool, int]:
+        def rank(reference: ReferenceRecord) -> tuple[bool, bool, float]:
             is_remote = not reference.model.repo_id.startswith("local/")
-            return not is_candidate(reference), is_remote, reference.facts.n_parameters or 0
+            size = reference.facts.n_parameters
+            return not is_candidate(reference), is_remote, math.inf if size is None else size
 
         references = suite.references(task.name)
         for reference in sorted(references, key=rank):

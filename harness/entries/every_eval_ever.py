@@ -52,16 +52,24 @@ def record(entry: Entry, source: Source, *, created: int) -> dict[str, Any]:
     model_info: dict[str, Any] = {"name": name, "id": model.repo_id}
     if not is_local:
         model_info["developer"] = organisation
+    facts, adapter = entry.facts, entry.facts.adapter
     engine = {"name": "transformers", "version": run.versions.get("transformers", "unknown")}
+    if adapter is not None:
+        engine = {"name": adapter.name, "version": adapter.revision}
     details = {
         "deployment_type": "self_deployed",
         "model_availability": "unknown" if is_local else "open_weights",
         "revision": model.revision,
         "weights_sha256": model.weights_sha256,
-        "architecture": entry.facts.architecture,
-        "n_parameters": str(entry.facts.n_parameters),
+        "kind": facts.kind,
+        "architecture": facts.architecture,
+        "n_parameters": "not stated" if facts.n_parameters is None else str(facts.n_parameters),
         "dtype": run.dtype,
     }
+    if adapter is not None and adapter.prompts_sha256 is not None:
+        details["prompts_sha256"] = adapter.prompts_sha256
+    if adapter is not None and adapter.threshold is not None:
+        details["threshold"] = f"{adapter.above} above {adapter.threshold}; from: {adapter.threshold_source}"
     metadata = {"source_name": source.name or "goodenough", "source_type": "evaluation_run"}
     if source.url is not None:
         metadata["source_organization_url"] = source.url

@@ -103,7 +103,7 @@ def model_index(entry: Entry, source: Source) -> dict[str, Any]:
         dataset["name"] = f"{signals.repo_id} ({suite_note})"
     dataset |= {"config": signals.config, "split": signals.split, "revision": signals.revision}
     result: dict[str, Any] = {
-        "task": {"type": "audio-classification", "name": f"{entry.task} (goodenough)"},
+        "task": {"type": "audio-classification", "name": f"{entry.task} (goodenough{_kind(entry)})"},
         "dataset": dataset,
         "metrics": [
             {"type": number.key, "value": estimate.value, "name": f"{number.name}, {_interval(estimate)}"}
@@ -142,7 +142,7 @@ def eval_results(entry: Entry, source: Source, framework: str | None = None) -> 
     result["notes"] = (
         f"lift, signals of family {family.family}; {_interval(lift)} ({lift.method});"
         f" for this panel of {plural(n_panel(family), 'reference')};"
-        f" goodenough {entry.run.goodenough}, protocol {entry.protocol}"
+        f" goodenough {entry.run.goodenough}, protocol {entry.protocol}{_kind(entry)}"
     )
     return [result]
 
@@ -153,6 +153,11 @@ def numbers(entry: Entry) -> Iterator[tuple[Number, FamilyScore | None, Estimate
     rates = [] if family is None else [(n, family, getattr(family.rates, n.key)) for n in _RATES]
     whole = [(n, None, getattr(entry.scorecard.whole, n.key)) for n in _WHOLE]
     yield from (each for each in (*rates, *whole) if each[2].value is not None)
+
+
+def _kind(entry: Entry) -> str:
+    """What kind of model it is, where it is no head: others are not to be compared with it unread."""
+    return "" if entry.facts.kind == "head" else f", {entry.facts.kind}"
 
 
 def _interval(estimate: Estimate) -> str:

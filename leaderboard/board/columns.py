@@ -180,12 +180,19 @@ COLUMNS: tuple[Column, ...] = (
         "model that is shown for comparison alone and is never ranked.",
     ),
     Column(
+        *("kind", "Kind", lambda row: row.entry.facts.kind, "text"),
+        "What decides the class: a head that was trained for it, the text nearest to the sound (zero-shot), "
+        "the answer of a language model, or another model behind its user's own code (adapter). One that "
+        "chooses from a list of texts has an easier task where the list is shorter, and other texts move its "
+        "answers: compare it with those of the same texts. Nobody but its user runs an adapter.",
+    ),
+    Column(
         *("architecture", "Architecture", lambda row: row.entry.facts.architecture, "text"),
-        "Class of the model, as transformers calls it.",
+        "Class of the model, as transformers or its adapter calls it.",
     ),
     Column(
         *("parameters", "Size", lambda row: row.entry.facts.n_parameters, "count"),
-        "Parameters of the model, head and encoder together.",
+        "Parameters of the model, head and encoder together; unknown where an adapter does not say.",
     ),
     Column(
         *("licence", "Licence", lambda row: row.entry.facts.licence, "text"),

@@ -115,7 +115,7 @@ def draw(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None =
 
 
 def _size(row: Row) -> tuple[float, str] | None:
-    n = min(row.entry.facts.n_parameters, 10**15)
+    n = min(row.entry.facts.n_parameters or 0, 10**15)
     return (math.log10(n), f"{formatting.compact(n)} parameters") if n > 0 else None
 
 

@@ -142,7 +142,11 @@ def text(job: PageContext) -> str:
 
 def command(entry: Entry) -> str:
     """What evaluates the same model on the same signals again."""
-    parts = ["goodenough", "evaluate", entry.model.repo_id.removeprefix("local/")]
+    adapter = entry.facts.adapter
+    model = adapter.name if adapter else entry.model.repo_id.removeprefix("local/")
+    parts = ["goodenough", "evaluate", model]
+    for name, value in adapter.arguments.items() if adapter else ():
+        parts += ["--adapter-arg", f"{name}={value}"]
     if not entry.model.repo_id.startswith("local/"):
         parts += ["--revision", entry.model.revision]
     parts += ["--task", entry.task]

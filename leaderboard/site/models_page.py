@@ -17,7 +17,10 @@ from leaderboard.board.columns import Column
 from leaderboard.board.types import Board
 from leaderboard.site import task_page
 
-_KEYS = ("rank", "model", "lift", "placement", "transfer", "swap", "status", "parameters", "licence", "date")
+_KEYS = (
+    *("rank", "model", "lift", "placement", "transfer", "swap", "status"),
+    *("kind", "parameters", "licence", "date"),
+)
 _TASK = Column("task", "Task", lambda row: row.entry.task, "text", "What was judged.")
 _RANK, _MODEL, *_OTHERS = (column for column in columns.COLUMNS if column.key in _KEYS)
 

@@ -35,7 +35,7 @@ FIRST = 50
 
 
 _FURTHER = (
-    *("held_back", "parameters", "licence", "trained_on", "released"),
+    *("held_back", "kind", "parameters", "licence", "trained_on", "released"),
     *("speed", "device", "revision", "date", "status"),
 )
 
@@ -47,7 +47,7 @@ WIDE_SCREEN_COLUMNS = ("agreeing_transfer", "silence", "licence", "date")
 
 EXTRA_COLUMNS = (
     *("matched", "largest", "beyond_largest"),
-    *("held_back", "trained_on", "released", "speed", "device", "revision"),
+    *("held_back", "kind", "trained_on", "released", "speed", "device", "revision"),
 )
 """Columns that it hides at first."""
 

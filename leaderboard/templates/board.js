@@ -66,6 +66,7 @@ function board(place, main) {
     } else if (key === "model") {
       const small = make("small");
       if (row[REFERENCE]) small.append(make("span", { className: "badge" }, "reference"), " ");
+      if (at.kind && row[at.kind] !== "head") small.append(make("span", { className: "badge" }, row[at.kind]), " ");
       if (row[MARK]) small.append(make("span", { className: "badge flag", title: row[MARK][1] }, row[MARK][0]), " ");
       small.append(row[ARCHITECTURE]);
       if (row[HUB]) {
@@ -196,7 +197,7 @@ function board(place, main) {
 
   const filter = (afresh) => {
     texts ??= rows.map((row) => {
-      const said = [row[at.model], row[ARCHITECTURE], row[at.licence], row[at.revision], row[at.status], row[at.task], row[at.trained_on]];
+      const said = [row[at.model], row[ARCHITECTURE], row[at.licence], row[at.revision], row[at.status], row[at.task], row[at.trained_on], row[at.kind]];
       return [...said, row[REFERENCE] ? "reference" : "candidate"].join(" ").toLowerCase();
     });
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -246,6 +247,7 @@ function board(place, main) {
   if (at.task) menu("task", "Task", frequent(rows.map((row) => row[at.task])), (row, value) => row[at.task] === value);
   const owner = (row) => row[at.model].split("/")[0];
   menu("organisation", "Organisation", frequent(rows.map(owner)), (row, value) => owner(row) === value);
+  if (at.kind) menu("kind", "Kind", frequent(rows.map((row) => row[at.kind])), (row, value) => row[at.kind] === value);
   menu("architecture", "Architecture", frequent(rows.map((row) => row[ARCHITECTURE])), (row, value) => row[ARCHITECTURE] === value);
   menu("licence", "Licence", frequent(rows.map(stated)), (row, value) => stated(row) === value);
   const sizes = SIZES.filter(([, most]) => rows.some((row) => row[at.parameters] > most) && rows.some((row) => row[at.parameters] <= most));

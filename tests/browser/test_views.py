@@ -189,12 +189,20 @@ def test_menus_leave_what_they_name_and_one_without_a_choice_is_not_there(
     browser: Browser, board: tuple[Board, Path], tmp_path: Path
 ) -> None:
     current, *others = board[0].rankings
-    facts = [("mit", 10**5), (None, 2 * 10**6), ("=cc-by", 5 * 10**6), ("mit", 3 * 10**9)]
+    facts = [
+        ("mit", 10**5, "head"),
+        (None, 2 * 10**6, "zero-shot"),
+        ("=cc-by", 5 * 10**6, "head"),
+        ("mit", 3 * 10**9, "language model"),
+    ]
     rows = tuple(
         replace(
-            row, entry=replace(row.entry, facts=replace(row.entry.facts, licence=licence, n_parameters=n))
+            row,
+            entry=replace(
+                row.entry, facts=replace(row.entry.facts, licence=licence, n_parameters=n, kind=kind)
+            ),
         )
-        for row, (licence, n) in zip(current.rows, facts, strict=False)
+        for row, (licence, n, kind) in zip(current.rows, facts, strict=False)
     )
     made = replace(current, rows=rows, unranked=())
     index = builder.write(tmp_path / "site", Board((made, *others)), None)
@@ -210,6 +218,12 @@ def test_menus_leave_what_they_name_and_one_without_a_choice_is_not_there(
             licence.select_option(option)
             assert _names(page) == [r.name for r in rows if (r.entry.facts.licence or "not stated") == option]
         licence.select_option("any")
+        kind = ranking.locator("#kind-board-tone")
+        assert kind.locator("option").all_inner_texts() == ["any", "head", "language model", "zero-shot"]
+        kind.select_option("zero-shot")
+        assert _names(page) == [rows[1].name]
+        assert ranking.locator("tbody .badge", has_text="zero-shot").count() == 1
+        kind.select_option("any")
         size.select_option("at most 10 M")
         assert _names(page) == [row.name for row in rows[:3]]
         organisation = ranking.locator("#organisation-board-tone")

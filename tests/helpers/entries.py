@@ -300,6 +300,7 @@ ADAPTER = AdapterFacts(
 )
 DETECTOR = replace(
     ADAPTER,
+    prompts_sha256="e" * 64,
     threshold=0.5173892,
     above="Bonafide",
     threshold_source="equal error rate on ASVspoof 2019 LA dev",

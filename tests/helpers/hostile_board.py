@@ -32,7 +32,7 @@ from leaderboard.reports import entry_report, study_report
 from leaderboard.site import builder as site
 from tests.helpers import board_world as making
 from tests.helpers import hostile_files
-from tests.helpers.entries import made_verification
+from tests.helpers.entries import DETECTOR, made_verification
 
 LABELS = (
     '"><img src=x onerror=window.__pwned=1>{{7*7}}',
@@ -43,13 +43,15 @@ LABELS = (
 
 WORST = "</title></style></script><script>window.__pwned=1</script><img src=x onerror=window.__pwned=1>'\"`&"
 
-KEPT = frozenset({"task", "signals", "references", "reference", "canonical", "verdicts_sha256", "window_at"})
+KEPT = frozenset(
+    {"task", "signals", "references", "reference", "canonical", "verdicts_sha256", "window_at", "kind"}
+)
 """What must be so that an entry is ranked and its cells are found."""
 
 ASKED = ("template: mathematics", "attribute: all quotes")
 """Names of texts of which a study tells."""
 
-_ALONE = frozenset({"reference", "verdicts_sha256", "window_at"})
+_ALONE = frozenset({"reference", "verdicts_sha256", "window_at", "kind"})
 
 
 @dataclass(frozen=True)
@@ -151,10 +153,14 @@ def _forget() -> None:
 
 
 def _strangers(sound: Path, submissions: Path, texts: Iterable[str]) -> list[Path]:
-    """An entry for each hostile text, half of them ranked, with its verification beside."""
+    """An entry for each hostile text, half of them ranked and a third by adapters, with its verification."""
     folders = []
     for i, text in enumerate(texts):
-        entry = spoil(store.read(sound), text, KEPT)
+        entry = store.read(sound)
+        if i % 3 == 0:
+            facts = replace(entry.facts, kind="zero-shot", adapter=DETECTOR, n_parameters=None)
+            entry = replace(entry, facts=facts)
+        entry = spoil(entry, text, KEPT)
         if i % 2:
             card = replace(entry.scorecard, ranked=False, unranked_because=text)
             entry = replace(entry, scorecard=card)

@@ -6,7 +6,8 @@ The files in `tests/data/before_the_move/` were written by the last version befo
     goodenough study --out study && xz study/study.json
 
 Who changes what is counted makes them anew, and says so. Those of deepfake detection are of the suite with
-recorded voices; of music genre and emotion, by comparison, only the note about the suite was changed.
+recorded voices; of music genre and emotion, by comparison, only the note about the suite was changed, and the
+column `kind` was added to all.
 """
 
 from __future__ import annotations

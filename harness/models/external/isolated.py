@@ -95,6 +95,8 @@ class IsolatedAdapter:
     """Versions of the distributions that its code imports."""
     modules: list[Path]
     """Files beside it that it imports."""
+    takes_device: bool
+    """Whether it was given a device."""
 
     def __init__(
         self,
@@ -204,6 +206,7 @@ class IsolatedAdapter:
         }
         self._methods = tuple(name for name in METHODS if name in methods)
         self.packages, self.modules = packages, [Path(path) for path in modules]
+        self.takes_device = answer.get("takes_device") is True
 
     # ---- the pipe --------------------------------------------------------------------------------------
 

@@ -157,14 +157,15 @@ def _open(
     """Construct it, in this process or in an environment of its own."""
     from harness.models.external import environments, isolated
 
-    if options.requirements is None and not environments.has_head(file):
+    if options.requirements is None and environments.head(file) is None:
         return open_in_process(file, class_name, arguments, device)
-    return isolated.open_isolated(
+    instance = isolated.open_isolated(
         *(file, class_name, arguments),
         requirements=options.requirements,
         device=device,
         timeout_s=options.timeout_s,
     )
+    return OpenedAdapter(instance, instance.modules, instance.packages, instance.takes_device)
 
 
 def _weights(name: str, settings: AdapterSettings, arguments: Mapping[str, str]) -> list[Path]:

@@ -39,7 +39,8 @@ MAX_EXTRA = 4096
 """Numbers that an answer of a wrong shape may have above twice those that were asked for."""
 ATTRIBUTES = (
     *("class_names", "sample_rate_hz", "min_samples", "window_seconds", "fixed_length", "weights", "prompts"),
-    *("kind", "n_parameters", "licence", "trained_on", "threshold", "above", "threshold_source"),
+    *("name", "kind", "n_parameters", "licence", "trained_on"),
+    *("threshold", "above", "threshold_source"),
 )
 """Of an adapter, those that are sent where it has them."""
 METHODS = ("logits", "scores")
@@ -178,6 +179,7 @@ class _Worker:
                 "methods": [name for name in METHODS if hasattr(self.adapter, name)],
                 "modules": [str(path) for path in modules],
                 "packages": packages,
+                "takes_device": "device" in values,
             }
             if (n := len(json.dumps(answer))) > MAX_HEADER:
                 raise Failure(phase, f"its attributes take {n:,} bytes; expected at most {MAX_HEADER:,}")

@@ -19,7 +19,7 @@ from harness.entries import every_eval_ever, store
 from harness.entries.export import Source
 from harness.schemas import Entry
 from harness.types import OTHER, DatasetRef
-from tests.helpers.entries import make_entry
+from tests.helpers.entries import DETECTOR, by_adapter, make_entry
 from tests.helpers.families import HEADLINE, MINIMAL
 from tests.helpers.repository import DATA
 
@@ -224,3 +224,17 @@ def test_a_sample_hash_is_the_same_for_every_model(tmp_path: Path) -> None:
     line = written(tmp_path / "three")[2][0]
     text = json.dumps(line["input"], sort_keys=True, separators=(",", ":"))
     assert line["sample_hash"] == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_model_behind_an_adapter_says_so_and_states_no_size() -> None:
+    record = every_eval_ever.record(by_adapter(of(HUB), DETECTOR, "zero-shot"), NOBODY, created=0)
+    check(record, "record")
+    details = record["model_info"]["additional_details"]
+    assert (details["kind"], details["n_parameters"]) == ("zero-shot", "not stated")
+    assert details["prompts_sha256"] == DETECTOR.prompts_sha256
+    assert details["threshold"].startswith("Bonafide above 0.5173892; from: equal error rate")
+    assert record["model_info"]["inference_engine"]["name"] == "aasist.py:Aasist"
+    assert (
+        every_eval_ever.record(of(HUB), NOBODY, created=0)["model_info"]["additional_details"]["kind"]
+        == "head"
+    )

@@ -18,7 +18,7 @@ from harness.entries.export import Source
 from harness.errors import BadInput
 from harness.schemas import Entry
 from harness.types import DatasetRef, Estimate
-from tests.helpers.entries import make_entry
+from tests.helpers.entries import DETECTOR, by_adapter, make_entry
 from tests.helpers.families import HEADLINE
 
 NOBODY = Source()
@@ -186,3 +186,15 @@ def test_export_refuses_what_is_not_valid_and_what_is_not_one(
     assert "holds 2 entries; give the folder of one" in capsys.readouterr().err
     assert cli.run(["export", str(folder), "--as", "model-index", "--source-name", "The board"]) == 2
     assert "--source-url" in capsys.readouterr().err
+
+
+def test_a_model_that_is_no_head_says_its_kind() -> None:
+    entry = make_entry(n_clips=30)[0]
+    asked = by_adapter(entry, DETECTOR, "language model")
+    names = [
+        export.model_index(e, Source())["model-index"][0]["results"][0]["task"]["name"]
+        for e in (entry, asked)
+    ]
+    assert names == ["emotion (goodenough)", "emotion (goodenough, language model)"]
+    notes = export.eval_results(asked, Source())[0]["notes"]
+    assert notes.endswith("protocol 2, language model")
