@@ -137,12 +137,17 @@ class Verification:
     """Of the ties, those that raise the lift as the entry has them; a swap counts as a signal does."""
     n_ties_against: int = 0
     """Of the ties, those that lower it."""
+    adapter_sha256: str | None = None
+    """`AdapterFacts.weights_sha256` of the adapter that whoever verified gave by hand and ran; None for a
+    model without one. Nothing else verifies an entry by an adapter."""
 
 
 def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator[str]:
     v = verification
+    adapter = entry.facts.adapter
     yield from differences(
         (
+            ("adapter_sha256", v.adapter_sha256, None if adapter is None else adapter.weights_sha256),
             ("protocol", v.protocol, entry.protocol),
             ("entry", v.entry, entry.path),
             ("entry_sha256", v.entry_sha256, sha256),

@@ -246,6 +246,7 @@ def _verification(
     start_time: float,
 ) -> Verification:
     seconds = time.monotonic() - start_time
+    adapter = classifier.facts.adapter
     record = Verification(
         protocol=PROTOCOL,
         kind="reproduced" if base is None else "replayed",
@@ -269,5 +270,6 @@ def _verification(
         differing=tuple(plain(line, MAX_TEXT) for line in model_differences[:MAX_MISMATCHES]),
         n_ties_for=comparison.n_ties_for,
         n_ties_against=comparison.n_ties_against,
+        adapter_sha256=None if adapter is None else adapter.weights_sha256,
     )
     return dataclasses.replace(record, holds=holds(record))

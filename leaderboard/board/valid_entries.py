@@ -41,7 +41,7 @@ LISTED = Path(__file__).parent / "valid.txt"
 _BATCH_SIZE = 4
 _CHECKING_CODE = (
     *("entries/*.py", "evaluation/*.py", "metrics/*.py"),
-    *("dataset/parquet_schema.py", "types.py", "schemas.py", "tasks.py"),
+    *("dataset/parquet_schema.py", "types.py", "model_facts.py", "schemas.py", "tasks.py"),
 )
 _FILES = {store.ENTRY: validate.MAX_ENTRY_BYTES, store.VERDICTS: validate.MAX_VERDICTS_BYTES}
 _OLD, _UNKNOWN = f"protocol: {protocol1.PROTOCOL_1}, ", "task: "

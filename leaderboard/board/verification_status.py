@@ -2,7 +2,8 @@
 
 Conventions: every entry is `self-reported` at first; `replayed` when some of its verdicts were reproduced,
 `verified` when all were; `failed` when they were not. `stale` answered other signals or another protocol.
-`invalidated` when somebody said so by name and with a reason; it overrides all others.
+`invalidated` when somebody said so by name and with a reason; it overrides all others. An entry by an adapter
+stays self-reported until a maintainer ran that adapter by hand, and the record names it.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def of(folder: Path, *, stale: bool, protocol: int = PROTOCOL) -> Status:
         return Status("stale", "Answered other signals, or under another protocol, than the current ones.")
     if record is None:
         return SELF_REPORTED
-    summary = f"on {date} its model was asked {record.n_asked:,} of its verdicts again"
+    by_hand = "" if record.adapter_sha256 is None else ", through its adapter, run by hand,"
+    summary = f"on {date} its model was asked{by_hand} {record.n_asked:,} of its verdicts again"
     if record.kind == "reproduced":
         return Status("verified", f"All of it: {summary}, and all were the same.", date)
     return Status("replayed", f"A sample: {summary}, and all were the same.", date)

@@ -25,7 +25,7 @@ from harness.schemas import BatchProof, Entry, from_json, to_json
 from harness.submit import field_checks, replay
 from harness.tasks import TASKS
 from harness.types import LabelMap, ModelRef, Verdict
-from tests.helpers.entries import frame, made_verification
+from tests.helpers.entries import ADAPTER, DETECTOR, by_adapter, frame, made_verification
 from tests.helpers.families import HEADLINE, MINIMAL
 from tests.helpers.small_suite import LABELS, TASK, Loud, entry_on, small_suite
 
@@ -407,6 +407,29 @@ ENTRIES: tuple[Forgery, ...] = (
         VALIDATE,
         lambda e, vs: (dataclasses.replace(e, references=(*e.references, e.references[0])), vs),
     ),
+    Forgery("facts.kind: no head, and no adapter", VALIDATE, facts_of(kind="zero-shot")),
+    Forgery("facts.adapter of a model of the Hub", VALIDATE, facts_of(kind="adapter", adapter=ADAPTER)),
+    *(
+        Forgery(
+            f"facts.adapter.{words}",
+            VALIDATE,
+            lambda e, vs, adapter=adapter: (by_adapter(e, dataclasses.replace(DETECTOR, **adapter)), vs),
+        )
+        for words, adapter in (
+            ("name: a path", {"name": "../aasist.py:Aasist"}),
+            ("code: without the file", {"code": {"other.py": "0" * 64}}),
+            ("weights: a path", {"weights": {"../w.safetensors": "0" * 64}}),
+            ("threshold_source: this suite", {"threshold_source": "equal error rate on this suite"}),
+            ("above: no class of the model", {"above": "fraud"}),
+        )
+    ),
+    Forgery(
+        "facts.adapter: other weights under its revision",
+        VALIDATE,
+        lambda e, vs: facts_of(adapter=dataclasses.replace(ADAPTER, weights={"w.pt": "0" * 64}))(
+            by_adapter(e), vs
+        ),
+    ),
     Forgery(
         "facts.released of a folder",
         VALIDATE,
@@ -631,6 +654,7 @@ VERIFICATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("on a machine that is not tested, without a reason", {"known_answer": None}),
     ("that does not hold, and nothing differs", {"holds": False}),
+    ("by an adapter, of a model without one", {"adapter_sha256": "0" * 64}),
 )
 """Forged verifications, each a change of a sound one; `validate` refuses all of them."""
 
