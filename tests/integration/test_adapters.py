@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 import goodenough as ge
 from harness import cli
@@ -67,8 +68,6 @@ def test_its_entry_is_valid_and_says_what_it_is(folder, capsys):
     assert entry.model.revision == entry.facts.adapter.revision
     assert entry.complete
     assert entry.proof.n_flips == 0
-    frame = store.verdicts(folder)
-    assert set(frame["raw_index"]) <= {0, 1, 2, 3} if "raw_index" in frame else len(frame)
 
 
 def test_the_same_command_answers_from_what_is_known(model, arguments, results, capsys, monkeypatch):
@@ -90,15 +89,11 @@ def test_it_is_checked_and_the_next_command_has_its_arguments(model, arguments, 
 def test_its_own_signals_are_extracted_and_judged_by_the_references(model, arguments, tmp_path, capsys):
     corpus = tmp_path / "corpus"
     corpus.mkdir()
-    from harness import audio
-
     lines = ["file_name,label"]
     rng = np.random.default_rng(0)
     for i, label in enumerate(("angry", "happy", "neutral", "sad")):
-        tone = 0.2 * np.sin(2 * np.pi * (200 + 900 * i) * np.arange(4_000) / 16_000) + 0.01 * rng.normal(
-            size=4_000
-        )
-        audio.write(corpus / f"{i}.flac", tone.astype(np.float32), 16_000)
+        tone = 0.2 * np.sin(2 * np.pi * (200 + 900 * i) * np.arange(4_000) / 16_000)
+        soundfile.write(corpus / f"{i}.flac", tone + 0.01 * rng.normal(size=len(tone)), 16_000)
         lines.append(f"{i}.flac,{label}")
     (corpus / "metadata.csv").write_text("\n".join(lines) + "\n")
     out = tmp_path / "signals"
@@ -118,7 +113,7 @@ def test_the_references_judge_it_and_a_study_has_it(model, arguments, results, t
     (result,) = json.loads(capsys.readouterr().out)["results"]
     assert len(result["outgoing"]) == 2
     assert run("study", "--model", model, *arguments, "--results", results, "--out", tmp_path / "study") == 0
-    assert "local/shape" in capsys.readouterr().out
+    assert "shape, the model given, accepts" in capsys.readouterr().out
 
 
 def test_it_is_verified_only_by_who_names_it(model, arguments, folder, tmp_path, capsys):

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -23,7 +24,8 @@ import soundfile
 from harness import cli
 from harness.evaluation import predict
 from harness.journal import Journal
-from tests.helpers import forking, toy_models
+from harness.models.external import isolated
+from tests.helpers import forking, toy_adapters, toy_models
 from tests.helpers.kills import left_behind, n_finished, wait_for
 from tests.helpers.repository import ROOT
 
@@ -41,25 +43,37 @@ def given(command: list[str]) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
+ADAPTER = "evaluate an adapter"
+VERBS = ("extract", "evaluate", ADAPTER)
+
+
 class World:
     """A model, a corpus, and what both commands leave behind when nobody disturbs them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        (root / "requirements.txt").touch()
         self._make_corpus(root / "corpus")
         toy_models.save_model(root / "ear", "wav2vec2", ("neu", "hap", "ang", "sad"))
+        self.adapter = toy_adapters.write_logits(root / "adapter")
         self.undisturbed: dict[str, dict[str, Any]] = {}
         self.n_items: dict[str, int] = {}
-        for verb in ("extract", "evaluate"):
+        for verb in VERBS:
             self.n_items[verb] = self.finish(verb, root / verb)
             self.undisturbed[verb] = left_behind(verb, root / verb)
 
     def command(self, verb: str, out: Path) -> list[str]:
-        rest = {
-            "extract": ("--task", "emotion", "--corpus", self.root / "corpus", "--repetitions", 2),
-            "evaluate": ("--signals", self.root / "extract"),
+        weights = f"weights={self.root / 'adapter' / 'weights.npy'}"
+        words = {
+            "extract": ("extract", self.root / "ear", "--task", "emotion", "--corpus", self.root / "corpus"),
+            "evaluate": ("evaluate", self.root / "ear", "--signals", self.root / "extract"),
+            ADAPTER: (
+                *("evaluate", self.adapter, "--adapter-arg", weights),
+                *("--env", self.root / "requirements.txt", "--signals", self.root / "extract"),
+            ),
         }
-        return [str(a) for a in (verb, self.root / "ear", *rest[verb], "--out", out)]
+        rest = ("--repetitions", 2) if verb == "extract" else ()
+        return [str(a) for a in (*words[verb], *rest, "--out", out)]
 
     def finish(self, verb: str, out: Path) -> int:
         """Run the command to its end; returns how many items it still had to do."""
@@ -110,6 +124,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(predict, "_SAMPLES_AT_ONCE", SAMPLES_AT_ONCE)
+        # Its process is real, and its environment that of the tests.
+        patch.setattr(isolated, "open_isolated", partial(isolated.open_isolated, command=[sys.executable]))
         yield World(tmp_path_factory.mktemp("kill"))
     torch.set_num_threads(n_threads)
 
@@ -135,7 +151,7 @@ def strike(world: World, verb: str, out: Path, n_items: int, seconds: float) -> 
     return process.exitcode
 
 
-@pytest.mark.parametrize("verb", ["extract", "evaluate"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_what_is_killed_at_work_is_continued_and_ends_the_same(
     world: World, tmp_path: Path, verb: str
 ) -> None:
@@ -151,7 +167,7 @@ def test_what_is_killed_at_work_is_continued_and_ends_the_same(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 21))
-@pytest.mark.parametrize("verb", ["extract", "evaluate"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_whatever_the_moment_of_the_kill_the_end_is_the_same(
     world: World, tmp_path: Path, verb: str, seed: int
 ) -> None:
