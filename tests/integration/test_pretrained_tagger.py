@@ -1,22 +1,28 @@
-"""Two pretrained music taggers, brought as their owner would: a folder with code of its own.
+"""Two pretrained music taggers, brought as their owner would: a folder with code of its own, or an adapter.
 
 Found through GOODENOUGH_REAL_AUDIO, skipped without. Its `musicnn/` holds `port.py`, `labels.json` and the
 weights; nothing of it is stored here.
 """
 
+import ast
 import json
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors.torch import save_file
 
+from harness.models.external.pinned import AdapterOptions
+from harness.models.loading import load
+from tests.helpers import musicnn_adapter
 from tests.helpers.terminal_widths import shown
 
 ROOT = Path(os.environ.get("GOODENOUGH_REAL_AUDIO", ""), "musicnn")
@@ -204,3 +210,37 @@ def test_a_tag_of_two_genres_is_all_that_is_left_to_review(tmp_path: Path) -> No
     (tmp_path / "labels.json").write_text(json.dumps(label_map | {"reviewed_by": "owner", "why": "its tags"}))
     code, report = report_of(model, "--task", "music-genre", "--label-map", tmp_path / "labels.json")
     assert (code, report["verdict"]) == (0, "Ready to evaluate on music-genre")
+
+
+@pytest.mark.parametrize("name", ["msd", "mtt"])
+def test_an_adapter_of_forty_lines_says_what_the_port_and_the_folder_say(tmp_path: Path, name: str) -> None:
+    assert len(musicnn_adapter.ADAPTER.splitlines()) <= 40
+    weights = ROOT / f"{name}_musicnn.npz"
+    file = musicnn_adapter.lay_out(ROOT, tmp_path / "adapter")
+    options = AdapterOptions((f"weights={weights}",))
+    adapter = load(f"{file}:Musicnn", device="cpu", adapter=options)
+    facts = adapter.facts.adapter
+    assert facts is not None
+    assert [*facts.code] == ["musicnn.py", "port.py"]
+    assert [*facts.weights] == ["labels.json", weights.name]
+    sound = np.concatenate(
+        [
+            soundfile.read(path, dtype="float32")[0]
+            for path in sorted((ROOT.parent / "instrument" / "cello").glob("*.flac"))[:9]
+        ]
+    )
+    for n_samples in (47_800, 112_000):  # one window, of all that there is; two
+        soundfile.write(tmp_path / "sound.flac", sound[:n_samples], 16_000)
+        clip, _ = soundfile.read(tmp_path / "sound.flac", dtype="float32")
+        (logits,) = adapter.logits([clip], 16_000)
+        command = [sys.executable, file.with_name("port.py"), weights, tmp_path / "sound.flac"]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        tags, probabilities = zip(*ast.literal_eval(output), strict=True)
+        best = np.argsort(-logits)[:6]
+        assert [adapter.class_names[i] for i in best] == [*tags]
+        np.testing.assert_allclose(1 / (1 + np.exp(-logits[best])), probabilities, rtol=0, atol=6e-4)
+    folder = load(str(save_tagger(tmp_path / name, name)), trust_remote_code=True, device="cpu")
+    assert adapter.class_names == folder.class_names
+    of_folder = folder.logits([clip], 16_000)[0]
+    assert len(of_folder) == 50
+    np.testing.assert_allclose(np.clip(logits, *np.log([1e-6, 1e6])), of_folder, atol=2e-3)

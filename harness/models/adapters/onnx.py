@@ -75,6 +75,6 @@ class Onnx:
         answers = [self._session.run([self._output], {self._input: part})[0] for part in parts]
         answer = np.stack(answers) if self._one_by_one else answers[0]
         if answer.shape[:1] != x.shape[:1] or answer.size != len(x) * self._width:
-            line = f"{self._model} gives {self._output} of shape {answer.shape} for {len(x)} waveforms"
-            raise BadModel(f"{line}, not ({len(x)}, {self._width}); a score for each needs a threshold")
+            line = f"{self._model}: {self._output} has shape {answer.shape}, not ({len(x)}, {self._width})"
+            raise BadModel(f"{line}; are all its classes given? one score needs a threshold")
         return answer.reshape(len(x), self._width) if self._width > 1 else answer.reshape(len(x))
