@@ -79,9 +79,7 @@ def resolve(model: str, revision: str | None = None, *, trust_remote_code: bool 
     if not model:
         raise BadModel("no model given; name a folder or a Hub id, as in org/name")
     if is_adapter(model):
-        raise BadModel(
-            f"{model} is an adapter, and no code is run here; only check, evaluate, extract and study run one"
-        )
+        raise BadModel(f"{model} is an adapter; check, evaluate, extract and study run its code, not this")
     path = Path(model).expanduser()
     if path.is_dir():
         if revision is not None:
@@ -91,10 +89,8 @@ def resolve(model: str, revision: str | None = None, *, trust_remote_code: bool 
             )
         return _from_folder(model, path.resolve(), trust_remote_code)
     if path.is_file():
-        expected = f"give the folder that holds {CONFIG} and {WEIGHTS}"
-        if path.suffix == ".py":
-            expected = f"an adapter is given with its class, as in {model}:Class"
-        raise BadModel(f"{model} is a file; {expected}")
+        is_code, files = path.suffix == ".py", f"give the folder that holds {CONFIG} and {WEIGHTS}"
+        raise BadModel(f"{model} is a file; {f'name its class, as in {model}:Class' if is_code else files}")
     if "://" in model:
         raise BadModel(f"{model} is an address; give the Hub id alone, as in org/name")
     if model.startswith((".", "/", "~")) or model.endswith("/") or "\\" in model or model.count("/") > 1:

@@ -237,7 +237,7 @@ def test_options_of_a_checkpoint_are_refused(tmp_path):
 def test_a_checkpoint_is_no_adapter_whatever_its_name(tmp_path, name, monkeypatch):
     toy_adapters.write(tmp_path, "raise SystemExit('run')")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadModel, match="no code is run here"):
+    with pytest.raises(BadModel, match="run its code, not this"):
         checkpoints.resolve(name)
 
 
