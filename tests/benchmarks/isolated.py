@@ -2,11 +2,10 @@
 
     python -m tests.benchmarks.isolated [--out FOLDER]     (from the root of the repository)
 
-wav2vec2 of base size with random weights on 16 clips of 5 and of 10 s, in one call; and one that does
-nothing, which shows what the pipe takes. Both run in the interpreter of this process, on as many threads.
+wav2vec2 of base size with random weights on 16 clips of 5 and 10 s in one call; and one that does nothing,
+which shows what the pipe takes. Both run in the interpreter of this process, on the same number of threads.
 
-Conventions: wall time; the two take turns, after one call each that does not count; medians are
-compared.
+Conventions: wall time; the two take turns, after one call each that does not count; medians are compared.
 """
 
 from __future__ import annotations

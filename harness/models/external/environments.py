@@ -183,12 +183,14 @@ def _uv() -> str:
 
 
 def _reason(stderr: str) -> str:
-    """What uv says was wrong, in one line."""
-    lines = [re.sub(r"^[\s×╰├─▶│]+|^\s*cause: ", "", line).strip() for line in stderr.splitlines()]
+    """What uv says was wrong, in one line; older versions draw it as a tree."""
+    lines = [line.strip(" ×╰├─▶│") for line in stderr.partition("hint:")[0].splitlines()]
     first = next((i for i, line in enumerate(lines) if line.startswith("error:")), 0)
-    reason = " ".join(line for line in lines[first:] if line and not line.startswith("hint:"))
-    reason = reason.removeprefix("error: ")
-    return reason if len(reason) <= _MOST_REASON else f"{reason[:200]} ... {reason[-_MOST_REASON + 200 :]}"
+    if "×" in stderr:
+        first = next(i for i, line in enumerate(stderr.splitlines()) if "×" in line)
+    reason = " ".join(line for line in lines[first:] if line).removeprefix("error: ").rstrip(".")
+    reason = re.sub(r" (?:cause|Caused by): ", ": ", reason)
+    return reason if len(reason) <= _MOST_REASON else f"{reason[:200]} ... {reason[200 - _MOST_REASON :]}"
 
 
 def _advice(verb: str) -> str:

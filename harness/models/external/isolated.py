@@ -28,6 +28,7 @@ from harness.errors import BadModel
 from harness.models.external import environments
 from harness.models.external.connection import PATIENCE, Connection
 from harness.models.external.worker import ATTRIBUTES, HELLO, MAX_HEADER, METHODS, n_classes, n_numbers
+from harness.plurals import plural
 from harness.types import Waveform
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -173,7 +174,7 @@ class IsolatedAdapter:
             return array
         if answer.get("is_full") is True and isinstance(answer.get("error"), str):
             raise MemoryError(
-                f"{self._name} runs out of memory with {len(arrays)} waveforms: {answer['error']}"
+                f"{self._name} runs out of memory with {plural(len(arrays), 'waveform')}: {answer['error']}"
             )
         raise self._fail(f"{self._name} failed in {method}: {_text(answer.get('error'))}")
 
@@ -264,8 +265,8 @@ class IsolatedAdapter:
             raise ValueError
         if (size := math.prod(shape)) > n_numbers(n, self._n_classes):
             raise self._fail(
-                f"{self._name} gave an array of shape {tuple(shape)} for {n} waveforms and"
-                f" {self._n_classes} classes"
+                f"{self._name} gave an array of shape {tuple(shape)} for {plural(n, 'waveform')} and"
+                f" {plural(self._n_classes, 'class')}"
             )
         array = np.empty(size, dtype=kind)
         if size:

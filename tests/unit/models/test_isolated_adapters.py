@@ -467,6 +467,37 @@ def test_an_environment_that_cannot_be_made_is_one_line_with_the_reason_of_uv(
     assert "\n" not in str(failure.value)
 
 
+UV_0_9 = """Using Python 3.11.7 environment at: e9
+  × No solution found when resolving dependencies:
+  ╰─▶ Because x was not found in the provided package locations
+      and you require x, we can conclude that your requirements
+      are unsatisfiable.
+
+      hint: Packages were unavailable because index lookups were disabled
+      and no additional package locations were provided (try: `--find-links
+      <uri>`)
+"""
+UV_0_13 = """Using Python 3.11.7 environment at: e9
+error: Request failed after 3 retries in 6.7s
+  cause: Failed to fetch: http://127.0.0.1:9/simple/numpy/
+  cause: Connection refused (os error 111)
+
+hint: try again
+"""
+
+
+def test_the_reason_of_every_version_of_uv_is_read() -> None:
+    assert environments._reason(UV_0_9) == (
+        "No solution found when resolving dependencies: Because x was not found in the provided package"
+        " locations and you require x, we can conclude that your requirements are unsatisfiable"
+    )
+    assert environments._reason(UV_0_13) == (
+        "Request failed after 3 retries in 6.7s: Failed to fetch: http://127.0.0.1:9/simple/numpy/:"
+        " Connection refused (os error 111)"
+    )
+    assert environments._reason("") == ""
+
+
 def test_without_uv_the_line_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOODENOUGH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", "")
