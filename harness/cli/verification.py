@@ -161,8 +161,6 @@ class VerificationSession:
         if entry.facts.adapter is not None:
             return self._adapter_of(entry, entry.facts.adapter.name)
         code = Unavailable("its model comes with code of its own, which is not run here")
-        if entry.facts.adapter is not None:
-            raise Unavailable("its model is reached through an adapter of its user, which is not run here")
         try:
             checkpoint = self._checkpoint_of(entry)
         except BadModel:

@@ -33,7 +33,7 @@ MAX_PACKAGES = 300
 MAX_THRESHOLD = 1e30
 """Largest size of a threshold; logits are float32."""
 
-_FILE = re.compile(r"(?!\.|\s)[^/\\:]{1,120}(?<!\s)")
+_FILE = re.compile(r"(?!\.{1,2}\Z|\s)[^/\\:]{1,120}(?<!\s)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _PACKAGE_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,63}")
