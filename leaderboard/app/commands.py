@@ -4,7 +4,7 @@ The app never loads a model: it runs commands given as lists of words, without a
 
 Conventions: what a visitor typed becomes at most one word, the last one, behind `--`: it is a Hub id of plain
 letters or, where folders are allowed, the absolute path of an existing folder. Code that a model brings is
-never run: no command here has --trust-remote-code.
+never run: no command here has --trust-remote-code, and no word that a visitor typed names an adapter.
 """
 
 from __future__ import annotations
@@ -181,11 +181,15 @@ def provisional_rank(entry: Entry, ranking: Ranking | None) -> ProvisionalRank |
 
 
 def _folder(name: str) -> str | None:
+    from harness.models.checkpoints import is_adapter
+
     try:
         path = Path(name).expanduser()
-        return str(path.resolve()) if path.is_dir() else None
+        folder = str(path.resolve()) if path.is_dir() else None
     except (OSError, RuntimeError, ValueError):  # too long, no such home
         return None
+    # A folder can be called `evil.py:Evil` and lie beside evil.py.
+    return None if folder is None or is_adapter(folder) else folder
 
 
 def _signals(source: str | None) -> Sequence[str]:
