@@ -16,7 +16,7 @@ from harness.cli.options import ModelOptions
 from harness.cli.selection import require_clips
 from harness.dataset.paths import PARTIAL, REPORT
 from harness.entries.untrusted_text import one_line
-from harness.errors import BadLabels, GoodenoughError, NotValid
+from harness.errors import BadLabels, BadModel, GoodenoughError, NotValid
 from harness.plurals import plural
 from harness.progress import live_table
 
@@ -216,6 +216,7 @@ def _evaluate(
     """The entry of a task and its folder; on held-back signals nothing is shown."""
     from harness.cli.tables import show_text
     from harness.entries import store
+    from harness.entries.validate_adapter import refusal
     from harness.evaluation import runner
     from harness.journal import remove_stale_locks
     from harness.metrics.scorecard import polarity_warning
@@ -234,6 +235,9 @@ def _evaluate(
         remove_stale_locks(out / ".answers" / candidate.source.ref.slug, f"*/{task.name}.*lock")
         entry, verdicts = store.read(folder), store.verdicts(folder)
     else:
+        classifier = candidate.classifier
+        if line := refusal(classifier.ref, classifier.facts, classifier.class_names, suite.name):
+            raise BadModel(line)
         with live_table(task.name) as progress:
             result = runner.evaluate(
                 *(candidate.classifier, labels, suite, task, out),

@@ -7,11 +7,12 @@ A problem is one line, as in `validate_facts`.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from harness.entries.untrusted_files import Rule, rule_problems
+from harness.entries.untrusted_files import Rule, rule_problems, text_problems
 from harness.entries.untrusted_text import excerpt
 from harness.metrics import threshold
 from harness.model_facts import AdapterFacts, Kind, ModelFacts
@@ -30,6 +31,8 @@ MAX_WEIGHTS = 500
 """Files of weights: large models lie in many."""
 MAX_ARGUMENTS = 50
 MAX_PACKAGES = 300
+MAX_TEXT = 200
+"""Characters of a text of an entry."""
 MAX_THRESHOLD = 1e30
 """Largest size of a threshold; logits are float32."""
 
@@ -83,6 +86,15 @@ def validate_adapter(model: ModelRef, facts: ModelFacts, class_names: Sequence[s
     return [*rule_problems([*rules, *_content(adapter)]), *_threshold(adapter, class_names, suite)]
 
 
+def refusal(model: ModelRef, facts: ModelFacts, class_names: Sequence[str], suite: str) -> str | None:
+    """Why no entry by an adapter could be valid, in a line; to be asked before it is evaluated."""
+    if facts.adapter is None:
+        return None
+    texts = text_problems(dataclasses.asdict(facts), MAX_TEXT)
+    problems = [*validate_adapter(model, facts, class_names, suite), *(f"facts.{line}" for line in texts)]
+    return f"{model.repo_id}: {problems[0]}" if problems else None
+
+
 def of_suite(entry: Entry, corpora: Sequence[str]) -> list[str]:
     """Whether the threshold comes from a corpus of the suite, by the words of its author."""
     source = None if entry.facts.adapter is None else entry.facts.adapter.threshold_source
@@ -99,7 +111,7 @@ def of_verdicts(entry: Entry, task: Task, verdicts: pd.DataFrame) -> list[str]:
 
 def _content(adapter: AdapterFacts) -> Iterator[Rule]:
     file, _, class_name = adapter.name.partition(":")
-    named = file.endswith(".py") and bool(_FILE.fullmatch(file)) and class_name.isidentifier()
+    named = file.endswith(".py") and file != ".py" and bool(_FILE.fullmatch(file)) and class_name.isidentifier()
     yield "facts.adapter.name", adapter.name, named, "file.py:Class, without a folder"
     yield "facts.adapter.code", ", ".join(adapter.code), file in adapter.code, f"{excerpt(file)} among them"
     for name, most in (

@@ -16,7 +16,7 @@ from typing import Any
 from harness.entries import validate_verdicts
 from harness.entries.untrusted_files import Rule, rule_problems, text_problems
 from harness.entries.untrusted_text import excerpt
-from harness.entries.validate_adapter import validate_adapter
+from harness.entries.validate_adapter import MAX_TEXT, validate_adapter
 from harness.families import is_family
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.plurals import plural
@@ -35,8 +35,6 @@ from harness.types import (
 
 MAX_REFERENCES = 200
 MAX_DRAWS = 100
-MAX_TEXT = 200
-"""Characters of a name."""
 
 _REPO_ID = re.compile(r"(?!.*\.(\.|/|\Z))[A-Za-z0-9_][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

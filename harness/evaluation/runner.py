@@ -15,7 +15,7 @@ import pyarrow as pa
 from harness.dataset import parquet_io
 from harness.dataset.suites import Suite
 from harness.errors import NotValid
-from harness.evaluation import predict, stimuli
+from harness.evaluation import predict, stimuli, threshold_check
 from harness.evaluation.answer_cache import AnswerCache
 from harness.evaluation.running_score import RunningScore
 from harness.evaluation.units import Unit, evaluation_order, shard_of, units_of
@@ -73,9 +73,12 @@ def evaluate(
     the first of `evaluation_order` with all their signals; the entry is not complete if the suite has more.
 
     Raises:
-        NotValid: the batch size moves the logits of this model; nothing is judged.
+        NotValid: the batch size moves the logits of this model; nothing is judged. Or its threshold was tuned
+            on the clips of the suite; the answers are kept.
+        BadModel: its threshold comes from the suite, as its author says.
     """
     start = time.monotonic()
+    threshold_check.require_other_source(classifier.facts.adapter, suite, task)
     units = units_of(suite, task)
     cache = _open_cache(classifier, task, out)
     try:
@@ -94,6 +97,7 @@ def evaluate(
         _judge(classifier, suite, task, cache, blocks, len(scope), progress, score, stop_rule, judge)
         proof = _proof(classifier, suite, task, units, cache)
         done_units = scope if ci_width is None else _known(units, cache)
+        threshold_check.require_untuned(classifier.facts.adapter, done_units, cache.answers, label_map)
         table = predict.verdict_table(done_units, cache.answers, label_map, task)
         run_counts = (time.monotonic() - start, len(done_units) - n_known, n_known)
         complete = len(done_units) == len(units)

@@ -13,7 +13,7 @@ import pytest
 
 from harness.entries import store
 from harness.entries.validate import validate_entry
-from harness.entries.validate_adapter import MAX_CODE, MAX_PACKAGES, of_suite
+from harness.entries.validate_adapter import MAX_CODE, MAX_PACKAGES, of_suite, refusal
 from harness.schemas import Entry, from_json, to_json
 from harness.tasks import TASKS
 from tests.helpers.entries import ADAPTER, DETECTOR, by_adapter, make_entry, with_two_classes
@@ -207,3 +207,14 @@ def test_an_entry_whose_verdicts_show_a_tuned_threshold_is_refused(tmp_path: Pat
         verdicts[i] = dataclasses.replace(verdicts[i], p=tuple(p[label] for label in labels))
     (line,) = problems(store.write(tmp_path / "tuned", by_adapter(entry, DETECTOR), verdicts))
     assert line.startswith("facts.adapter.threshold: the threshold 0.5173892 is the mean score of the clips")
+
+
+def test_what_no_entry_could_hold_is_refused_before_the_model_is_evaluated() -> None:
+    entry = by_adapter(MADE[0])
+    ref, stated = entry.model, entry.facts
+    assert refusal(ref, stated, entry.label_map.names, "toys/signals") is None
+    assert refusal(MADE[0].model, MADE[0].facts, (), "toys/signals") is None
+    prompt = dataclasses.replace(ADAPTER, arguments={"prompt": "<|audio|> what is it?"})
+    line = refusal(ref, dataclasses.replace(stated, adapter=prompt), entry.label_map.names, "toys/signals")
+    assert line is not None
+    assert line.startswith("local/aasist: ")
