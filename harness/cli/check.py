@@ -95,7 +95,7 @@ def check(
     suitable = [fit for fit in fits if fit.labels is not None]
     estimates = _estimates(classifier, suite, [fit.task for fit in suitable])
     findings = [*_facts(classifier), *inference_findings, *(fit.finding for fit in fits)]
-    findings += [*_coverages(suite, suitable, classifier.ref), *estimates]
+    findings += [*_coverages(suite, suitable, classifier.ref), *_caveats(classifier, suitable), *estimates]
     if not suitable and not task_names:
         findings.append(Finding("labels", False, f"fit none of the tasks {', '.join(t.name for t in tasks)}"))
     passed = all(finding.passed is not False for finding in findings)
@@ -172,6 +172,7 @@ def _facts(classifier: Classifier) -> list[Finding]:
         Finding("base models", None, ", ".join(facts.base_models or ()) or "not stated"),
         Finding("trained on", None, ", ".join(facts.trained_on or ()) or "not stated"),
         Finding("runs on", None, f"{classifier.device}, {classifier.dtype}"),
+        Finding("kind", None, facts.kind),
         *(Finding("note", None, note) for note in classifier.notes),
     ]
 
@@ -289,6 +290,19 @@ def _coverages(suite: Suite, fits: list[_TaskFit], model: ModelRef) -> Iterator[
         if share < MIN_COVERAGE:
             detail += f"; the least for a rank is {text(MIN_COVERAGE, 'rate')}, so it will have none"
         yield Finding(f"coverage of {fit.task.name}", None, detail)
+
+
+def _caveats(classifier: Classifier, fits: list[_TaskFit]) -> Iterator[Finding]:
+    """What would make its results incomparable with those of another kind, each once."""
+    from harness.comparability import caveats
+
+    lines = (
+        line
+        for fit in fits
+        for line in caveats(classifier.facts, len(classifier.class_names), fit.task.labels)
+    )
+    for line in dict.fromkeys(lines):
+        yield Finding("compared", None, line)
 
 
 def _task_fit(classifier: Classifier, task: Task, label_map: Path | None, is_required: bool) -> _TaskFit:

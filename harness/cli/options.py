@@ -166,21 +166,19 @@ signals = click.option(
 
 
 _ADAPTER = (
-    repeatable(
-        "--adapter-arg", "adapter_args", metavar="NAME=VALUE", help="Argument of an adapter, repeatable."
-    ),
+    repeatable("--adapter-arg", "adapter_args", metavar="NAME=VALUE", help="Its argument, repeatable."),
     click.option(
         "--env",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         metavar="FILE",
-        help="Requirements: run the adapter in an environment of its own.",
+        help="Requirements of an environment of its own.",
     ),
     click.option(
         "--adapter-timeout",
         type=click.FloatRange(0, min_open=True),
         default=600.0,
         metavar="S",
-        help="Most seconds for a batch in that environment [600].",
+        help="Most seconds for a batch there [600].",
     ),
 )
 

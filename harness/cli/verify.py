@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=GroupedCommand)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--signals", metavar="SOURCE", help="Signals folder of entries that were made with a local one."
-)
+@click.option("--signals", metavar="SOURCE", help="Signals folder, for entries made with a local one.")
 @options.repeatable("--model", "models", metavar="FOLDER", help="Model of an entry if it is a local folder.")
 @click.option("--adapter", metavar="FILE:CLASS", help="Adapter of an entry; its code is run.")
 @options.adapter
@@ -39,11 +37,11 @@ if TYPE_CHECKING:
     "--reference", "references", metavar="FOLDER", help="A local reference, to test this machine with."
 )
 @options.flag("--all", "everything", help="Recompute all verdicts and the scorecard.")
-@options.out(default="results", help="With --all: where the answers are kept until all of them are there.")
+@options.out(default="results", help="With --all: folder for the answers.")
 @click.option(
     "--base",
     metavar="COMMIT",
-    help="Seed of the sample; default: the commit checked out, or a random number if there is none.",
+    help="Seed of the sample [the current commit].",
 )
 @click.option(
     "-k", "k", type=click.IntRange(1), default=256, show_default=True, help="Size of the sample, in verdicts."
@@ -51,12 +49,9 @@ if TYPE_CHECKING:
 @click.option(
     "--held-back",
     metavar="PRIVATE",
-    help="Held-back signals: evaluate the models of entries that hold on them, too; writes"
-    " TASK@SIGNALS.held-back.json.",
+    help="Evaluate models of entries that hold on them, too.",
 )
-@options.flag(
-    "--if-possible", help="Pass over entries whose model or signals are not available to anyone else."
-)
+@options.flag("--if-possible", help="Pass over entries that only others can verify.")
 @options.flag("--no-write", help="Write no record and ignore existing ones.")
 @options.as_json
 def verify(
@@ -79,10 +74,9 @@ def verify(
 
     First a reference must accept its own signals on this machine. What an entry states about its model is
     looked up in the model. Then a sample of the verdicts is computed again on the CPU; code that comes with a
-    model is never run, and that of an adapter only where --adapter names it. The sample depends on the entry
-    and on --base, and prefers the verdicts by which a forger would gain most. The result is written beside
-    the folder of the entry, as TASK@SIGNALS.verified.json. An entry that already has a record for the same
-    --base, of all verdicts, or of a failure is not verified again.
+    model is never run, that of an adapter only if you name it. The sample depends on the entry and on --base,
+    and prefers the verdicts by which a forger would gain most. The result is written beside the folder of the
+    entry, as TASK@SIGNALS.verified.json; it is final for this --base, and if it is of all verdicts or fails.
 
     With --all every verdict is computed again, and the scorecard from them; only an existing record of all
     verdicts is accepted. No cached answer of an evaluation is used. Give the same command again to continue a

@@ -111,7 +111,9 @@ def of_verdicts(entry: Entry, task: Task, verdicts: pd.DataFrame) -> list[str]:
 
 def _content(adapter: AdapterFacts) -> Iterator[Rule]:
     file, _, class_name = adapter.name.partition(":")
-    named = file.endswith(".py") and file != ".py" and bool(_FILE.fullmatch(file)) and class_name.isidentifier()
+    named = (
+        file.endswith(".py") and file != ".py" and bool(_FILE.fullmatch(file)) and class_name.isidentifier()
+    )
     yield "facts.adapter.name", adapter.name, named, "file.py:Class, without a folder"
     yield "facts.adapter.code", ", ".join(adapter.code), file in adapter.code, f"{excerpt(file)} among them"
     for name, most in (

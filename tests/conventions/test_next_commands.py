@@ -33,7 +33,7 @@ PLAIN = {
     "held_back_option",
 }
 """Names of values that hold no blank, or that are a part of a command made elsewhere."""
-PROSE = {"gave", "wrote", "does", "site", "it", "that"}
+PROSE = {"suite", "gave", "wrote", "does", "site", "it", "that"}
 """Words after the name of the package that are no verb."""
 
 

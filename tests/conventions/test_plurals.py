@@ -92,6 +92,8 @@ ELSEWHERE = {
     "harness/cli/check.py": {"flips"},
     "harness/evaluation/runner.py": {"proof.n_flips"},
     "harness/metrics/scorecard.py": {"n", "silence_classes.count(label)"},
+    "harness/entries/validate_adapter.py": {"excerpt(source, 120)"},
+    "harness/models/adapters/audio_lm.py": {"type(self._model).__name__"},
     "harness/entries/validate_facts.py": {"n"},
     "harness/entries/validate_verdicts.py": {"claimed.num_rows", "n_clips", "group.num_rows"},
     "leaderboard/board/remarks.py": {"likeness.n_signals"},

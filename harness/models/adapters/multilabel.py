@@ -61,7 +61,7 @@ class MultiLabel:
         self._none = [] if threshold is None else [math.log(threshold / (1 - threshold))]
         self.class_names = chosen + ["none"] * len(self._none)
         if len(self.class_names) < 2:
-            raise BadModel(f"{model} has {len(chosen)} classes of {task}; name some by classes=A,B")
+            raise BadModel(f"{model} has {len(chosen) or 'no'} class of {task}; name some by classes=A,B")
         self.sample_rate_hz = self._extractor.sampling_rate
         self.n_parameters = sum(p.numel() for p in self._network.parameters())
         self.min_samples = getattr(config, "squeeze_factor", 1)

@@ -8,6 +8,7 @@ and hashes it anew.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from harness.models.external.in_process import OpenedAdapter, open_in_process
 from harness.models.external.settings import AdapterSettings
 from harness.types import ModelRef
 
+_MAX_TEXT = 200
+"""Characters of an argument that is published as it is."""
 _SHIPPED_FOLDER = Path(__file__).parents[1] / "adapters"
 SHIPPED = {
     "audio-lm": "audio_lm.py:AudioLM",
@@ -193,9 +196,11 @@ def _path(value: str) -> Path | None:
 
 
 def _portable(value: str) -> str:
-    """An argument as it is published: of a file or folder the name alone, the same on each machine."""
+    """An argument as it is published: of a file or folder the name alone, of a long text its hash."""
     path = _path(value)
-    return value if path is None else path.resolve().name
+    if path is not None:
+        return path.resolve().name
+    return value if len(value) <= _MAX_TEXT else f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
 
 
 def _hashes(name: str, files: Iterable[Path]) -> dict[str, str]:

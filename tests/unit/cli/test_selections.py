@@ -50,6 +50,7 @@ def every_option() -> set[tuple[str, str]]:
 
 
 SETTINGS = {
+    *("--adapter-arg", "--env", "--adapter-timeout"),
     *("--out", "--to", "--ci-width", "--ray-address", "--workers", "--gpus-per-worker"),
     *("--cpus-per-worker", "--batch-size", "--robust", "--repetitions", "--seed", "--draws", "--budget"),
     *("--alpha", "--max-signals", "--licence", "--private-to", "--hold-back", "--hold-back-seed", "--tag"),
@@ -140,6 +141,7 @@ SELECTORS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...], str]] =
     ("verify", "PATHS"): (("verify", "@"), ("gone", "CORPUS"), ""),
     ("verify", "--signals"): (("verify", "ENTRIES"), ("gone", "CORPUS"), ""),
     ("verify", "--model"): (("verify", "ENTRIES"), ("./gone", "OTHER"), ""),
+    ("verify", "--adapter"): (("verify", "ENTRIES"), ("gone.py:Detector", "adapter:calp"), "clap"),
     ("verify", "--reference"): (("verify", "ENTRIES", "--signals", "SUITE"), ("./gone", "OTHER"), ""),
     ("verify", "--base"): (("verify", "ENTRIES"), ("HEAD", "0123abc"), ""),
     ("verify", "--held-back"): (("verify", "ENTRIES", "--signals", "SUITE"), ("gone", "CORPUS"), ""),
