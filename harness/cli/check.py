@@ -72,9 +72,10 @@ def check(
     opening: ModelOptions,
     as_json: bool,
 ) -> int:
-    """Check whether MODEL, a Hub id, folder or adapter, loads, accepts audio and has classes of a task.
+    """Check whether MODEL loads, accepts audio and has classes that match a task.
 
-    Runs the model on synthetic sound, alone and in batches; needs no data. The time of a full evaluation is
+    MODEL is a Hub id, a folder, or an adapter, FILE.py:CLASS. It is run on synthetic sound, alone and in
+    batches; this needs no data. The time of a full evaluation is
     estimated for --signals, or for the starter suite. The last line says whether the model is ready, and
     which command comes next. Exit code 1 if it is not.
 

@@ -68,17 +68,15 @@ def evaluate(
     engine: EngineOptions,
     as_json: bool,
 ) -> None:
-    """Score how often MODEL, a Hub id, folder or adapter, accepts the references' signals.
+    """Score how often MODEL accepts the references' signals.
 
-    Writes entry.json, verdicts.parquet and report.html below --out. Results are cached; the same command
-    continues a run that was cut off. Of several models one that cannot be evaluated costs only itself. With
-    --limit or --ci-width the entry is partial and cannot be submitted.
+    MODEL is a Hub id, a folder, or an adapter, FILE.py:CLASS. Writes entry.json, verdicts.parquet and
+    report.html below --out. The same command continues a run that was cut off. With --limit or --ci-width the
+    entry is partial and cannot be submitted.
 
-    With --held-back the model is also evaluated on signals that goodenough publish --hold-back kept back: one
-    that was fitted to the public ones has a higher lift on those. These entries are in DIR/.held-back.
-
-    With --update-suite the entry of a reference is also copied to SOURCE/verdicts, for the transfer matrix
-    and for goodenough publish.
+    With --held-back the model is also evaluated on signals that were kept back: one that was fitted to the
+    public ones has a higher lift on those. These entries are in DIR/.held-back. With --update-suite the entry
+    of a reference is also copied to SOURCE/verdicts, for the transfer matrix.
 
     Example: goodenough evaluate superb/hubert-large-superb-er --task emotion
 

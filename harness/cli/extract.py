@@ -48,7 +48,7 @@ MAX_DRAWS = 100
     "--search",
     "search_names",
     metavar="NAME[@ATOMS]",
-    help="responsibility, minimal, gradient [the first two]; as minimal@tiles8x16, repeatable.",
+    help="responsibility, minimal [both], gradient; repeatable.",
 )
 @click.option(
     "--completion",
@@ -119,10 +119,10 @@ def extract(
     engine: EngineOptions,
     as_json: bool,
 ) -> None:
-    """Extract the minimal sufficient signals of MODEL, a Hub id, folder or adapter.
+    """Extract the minimal sufficient signals of MODEL.
 
-    Another MODEL with the same --out is added. The same command continues a run that was cut off. With
-    --recipe, in place of MODEL, all models of a recipe extract signals and judge each other's.
+    MODEL is a Hub id, a folder, or an adapter, FILE.py:CLASS. Another one with the same --out is added. The
+    same command continues a run that was cut off. --recipe names many models.
 
     Example: goodenough extract MODEL --task emotion --corpus DIR --out signals/
     """

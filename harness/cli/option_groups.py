@@ -18,8 +18,10 @@ GROUPS = {
     ),
     "Sample": ("--all", "-k", "--base", "--if-possible"),
     "Held-back signals": ("--held-back", "--hold-back", "--hold-back-seed", "--private-to"),
-    "Model": ("--revision", "--device", "--dtype", "--batch-size", "--label-map", "--trust-remote-code"),
-    "Adapter": ("--adapter", "--adapter-arg", "--env", "--adapter-timeout"),
+    "Model": (
+        *("--revision", "--device", "--dtype", "--batch-size", "--label-map", "--trust-remote-code"),
+        *("--adapter", "--adapter-arg", "--env"),
+    ),
     "Cluster": ("--engine", "--ray-address", "--workers", "--gpus-per-worker", "--cpus-per-worker"),
     "Hub": ("--to", "--private", "--tag", "--model-card", "--yes"),
     "Record": ("--author", "--reason", "--source-name", "--source-url", "--framework", "--card", "--licence"),

@@ -53,14 +53,13 @@ class AdapterOptions:
 
     adapter_args: tuple[str, ...]
     env: Path | None
-    adapter_timeout: float
 
     @property
     def options(self) -> pinned.AdapterOptions:
         """The same for `loading`."""
         from harness.models.external import pinned
 
-        return pinned.AdapterOptions(self.adapter_args, self.env, self.adapter_timeout)
+        return pinned.AdapterOptions(self.adapter_args, self.env)
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,6 @@ class ModelOptions:
     trust_remote_code: bool
     adapter_args: tuple[str, ...] = ()
     env: Path | None = None
-    adapter_timeout: float = 600.0
 
     def resolve(self, model: str) -> ModelSource:
         """Find and pin it; an adapter is run for that."""
@@ -107,7 +105,7 @@ class ModelOptions:
 
     @property
     def _adapter(self) -> AdapterOptions:
-        return AdapterOptions(self.adapter_args, self.env, self.adapter_timeout)
+        return AdapterOptions(self.adapter_args, self.env)
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -166,19 +164,14 @@ signals = click.option(
 
 
 _ADAPTER = (
-    repeatable("--adapter-arg", "adapter_args", metavar="NAME=VALUE", help="Its argument, repeatable."),
+    repeatable(
+        "--adapter-arg", "adapter_args", metavar="NAME=VALUE", help="Argument of an adapter, repeatable."
+    ),
     click.option(
         "--env",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         metavar="FILE",
-        help="Requirements of an environment of its own.",
-    ),
-    click.option(
-        "--adapter-timeout",
-        type=click.FloatRange(0, min_open=True),
-        default=600.0,
-        metavar="S",
-        help="Most seconds for a batch there [600].",
+        help="Requirements: run it in an environment of its own.",
     ),
 )
 

@@ -127,7 +127,7 @@ def verify(
 def _pinned(adapter: str | None, adapter_options: options.AdapterOptions) -> PinnedAdapter | None:
     """The adapter that the maintainer names, which is run."""
     if adapter is None:
-        refuse_without("--adapter", "adapter_args", "env", "adapter_timeout")
+        refuse_without("--adapter", "adapter_args", "env")
         return None
     from harness.models.external import pinned
 

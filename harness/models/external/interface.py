@@ -61,6 +61,8 @@ class OptionalAttributes(Protocol):
     """Texts that decide its answers, in their order: part of its revision."""
     kind: Kind = "adapter"
     """`zero-shot` or `language model` where it is one."""
+    timeout_seconds: float = 600.0
+    """Most seconds for one call, where it runs in an environment of its own."""
     n_parameters: int | None = None
     """Number of weights."""
     licence: str | None = None

@@ -48,7 +48,7 @@ def open_isolated(
     *,
     requirements: Path | None = None,
     device: str = "cpu",
-    timeout_s: float = 300.0,
+    timeout_s: float = 600.0,
     start_timeout_s: float = 1800.0,
     command: Sequence[str] | None = None,
 ) -> IsolatedAdapter:
@@ -60,7 +60,7 @@ def open_isolated(
         arguments: of its `__init__`, as text.
         requirements: packages that it needs; None: as it says in its head.
         device: where it runs.
-        timeout_s: for one call.
+        timeout_s: for one call, unless the adapter states `timeout_seconds`.
         start_timeout_s: for import and `__init__`.
         command: another Python than one of an environment of its own, and options of it.
 
@@ -205,6 +205,9 @@ class IsolatedAdapter:
         self._attributes = {
             name: tuple(value) if isinstance(value, list) else value for name, value in attributes.items()
         }
+        seconds = self._attributes.pop("timeout_seconds", None)
+        if isinstance(seconds, int | float) and seconds > 0:
+            self._timeout_s = float(seconds)
         self._methods = tuple(name for name in METHODS if name in methods)
         self.packages, self.modules = packages, [Path(path) for path in modules]
         self.takes_device = answer.get("takes_device") is True

@@ -43,8 +43,6 @@ class AdapterOptions:
     """`NAME=VALUE` each."""
     requirements: Path | None = None
     """Of an environment of its own; without them, and without any in its file, it runs in this one."""
-    timeout_s: float = 600.0
-    """Seconds that a call may take in an environment of its own."""
 
     def refuse(self, model: str) -> None:
         """Refuse these options for a model that is no adapter.
@@ -166,7 +164,6 @@ def _open(
         *(file, class_name, arguments),
         requirements=options.requirements,
         device=device,
-        timeout_s=options.timeout_s,
     )
     return OpenedAdapter(instance, instance.modules, instance.packages, instance.takes_device)
 

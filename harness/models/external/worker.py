@@ -39,7 +39,7 @@ MAX_EXTRA = 4096
 """Numbers that an answer of a wrong shape may have above twice those that were asked for."""
 ATTRIBUTES = (
     *("class_names", "sample_rate_hz", "min_samples", "window_seconds", "fixed_length", "weights", "prompts"),
-    *("name", "kind", "n_parameters", "licence", "trained_on"),
+    *("name", "timeout_seconds", "kind", "n_parameters", "licence", "trained_on"),
     *("threshold", "above", "threshold_source"),
 )
 """Of an adapter, those that are sent where it has them."""

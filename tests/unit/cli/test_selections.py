@@ -50,7 +50,7 @@ def every_option() -> set[tuple[str, str]]:
 
 
 SETTINGS = {
-    *("--adapter-arg", "--env", "--adapter-timeout"),
+    *("--adapter-arg", "--env"),
     *("--out", "--to", "--ci-width", "--ray-address", "--workers", "--gpus-per-worker"),
     *("--cpus-per-worker", "--batch-size", "--robust", "--repetitions", "--seed", "--draws", "--budget"),
     *("--alpha", "--max-signals", "--licence", "--private-to", "--hold-back", "--hold-back-seed", "--tag"),
