@@ -74,6 +74,8 @@ def _template(task: Task, model: ModelRef) -> str:
     words = ["goodenough", "check", name, "--task", *(files or [task.name])[:1]]
     words += ["--revision", params["revision"]] if params.get("revision") else []
     words += ["--trust-remote-code"] if params.get("trust_remote_code") else []
+    words += [word for argument in params.get("adapter_args", ()) for word in ("--adapter-arg", argument)]
+    words += ["--env", str(params["env"])] if params.get("env") else []
     return shlex.join([*words, "--template"])
 
 
