@@ -107,7 +107,7 @@ def test_an_entry_that_names_it_is_read_and_nothing_is_run(
 @pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_no_entry_that_names_it_in_any_place_runs_it(canary: Canary, tmp_path: Path, place: str) -> None:
-    _in_place(canary, tmp_path, place, canary.names())
+    _in_place(canary, tmp_path, place, random.Random(place).sample(canary.names(), 5))
 
 
 def _in_place(canary: Canary, tmp_path: Path, place: str, names: Any) -> None:
