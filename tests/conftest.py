@@ -44,9 +44,9 @@ SAMPLED = (
 ONE_IN = 12
 WHOLE = (
     *("integration/test_before_the_move", "integration/test_notebooks", "integration/test_docs_commands"),
-    "browser/test_documentation",
+    *("browser/test_documentation", "integration/test_adapters", "integration/test_shipped_adapters"),
 )
-"""Files of these that run as a whole: the numbers that must not change, and the documentation."""
+"""Files of these that run as a whole: the numbers that must not change, the documentation, and adapters."""
 
 
 def name_of(item: pytest.Item) -> str:

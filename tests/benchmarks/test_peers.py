@@ -72,6 +72,7 @@ with_rex = pytest.mark.skipif(
 
 
 @with_rex
+@pytest.mark.slow
 def test_rex_finds_what_our_own_model_room_finds_sufficient(tmp_path, monkeypatch):
     monkeypatch.setenv("GOODENOUGH_CACHE", str(CACHE))
     model = save_model(tmp_path / "toy", "wav2vec2", ("low", "mid", "high"), sample_rate_hz=RATE)

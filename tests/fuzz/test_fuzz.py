@@ -81,6 +81,7 @@ def test_what_is_accepted_and_should_not_be_is_seen(tmp_path: Path) -> None:
     assert judge(target, tmp_path / "a", b"a") == (Outcome.INVALID, "odd")
 
 
+@pytest.mark.slow
 def test_a_parser_that_ends_its_process_costs_that_file_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """An abort of a library is no exception: the child dies of it, and another goes on behind the file."""
     code = "import os; from tests.fuzz import child; read = child._read; n = iter(range(9**9));"

@@ -25,6 +25,7 @@ from tests.helpers.repository import DATA, ROOT
 BEFORE = DATA / "before_the_move"
 
 
+@pytest.mark.slow
 def test_the_board_is_the_same_to_the_last_letter(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["leaderboard", "export", "--as", "csv", "--submissions", str(ROOT / "submissions")]
     assert cli.run(words) == 0

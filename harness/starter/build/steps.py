@@ -63,7 +63,8 @@ ASKING = (
     "evaluation.units",
     "evaluation.predict",
     *_TRANSFORMS,
-    *("models.classifiers", "models.feature_extractors", "models.frontends", "models.devices"),
+    *("models.classifiers", "models.heads", "models.feature_extractors", "models.frontends"),
+    "models.devices",
     "model_facts",
 )
 """The modules that decide what a model answers to what."""

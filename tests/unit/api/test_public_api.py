@@ -242,6 +242,7 @@ def test_one_clip_gives_the_signal_that_alone_keeps_its_class(suite: ge.Suite, m
     assert np.array_equal(again.record.mask, signal.record.mask)
 
 
+@pytest.mark.slow
 def test_a_study_has_its_parts_as_tables(whole: ge.Suite, whole_study: ge.StudyResult) -> None:
     study = whole_study
     references = whole.references(TASK)

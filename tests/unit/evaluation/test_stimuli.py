@@ -267,6 +267,7 @@ def test_controls_are_the_same_in_any_order_and_with_nothing_kept(monkeypatch: p
     assert digests(numbers) == one
 
 
+@pytest.mark.slow
 def test_controls_are_the_same_in_another_process() -> None:
     module = "tests.unit.evaluation.test_stimuli"
     code = f"import json; from {module} import digests; print(json.dumps(digests([11, 5, 2])))"
