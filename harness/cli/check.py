@@ -195,6 +195,7 @@ def _inference_findings(classifier: Classifier) -> list[Finding]:
     """Run synthetic sound of two lengths through the model, alone and in batches."""
     import numpy as np
 
+    from harness.models import windows
     from harness.seeds import generator
     from harness.types import PROOF_TOLERANCE
 
@@ -218,7 +219,8 @@ def _inference_findings(classifier: Classifier) -> list[Finding]:
     )
     end_counts, rest_counts = classifier.window_holds()
     if classifier.facts.window_seconds is None:
-        detail = f"the end of a sound of 2 s {'is used' if end_counts else 'is ignored'}"
+        usual = windows.usual_seconds(rate, classifier.min_samples)
+        detail = f"the end of a sound of {usual:.3g} s {'is used' if end_counts else 'is ignored'}"
     else:
         rest = "is used, too" if rest_counts else "is ignored"
         detail = f"{_window(classifier.facts)} is used; the rest {rest}"

@@ -146,7 +146,8 @@ class Classifier:
     def window_holds(self) -> tuple[bool, bool]:
         """Whether its window moves the logits, and whether anything else does; see `windows.holds`."""
         facts = self.facts
-        return windows.holds(self._answer, facts.sample_rate_hz, facts.window_seconds, facts.window_at)
+        window = facts.window_seconds, facts.window_at
+        return windows.holds(self._answer, facts.sample_rate_hz, *window, self.min_samples)
 
     def _answer(self, waveform: Waveform) -> NDArray[np.float32]:
         """(n_classes,) to one clip at its own rate; the memory that a longer one takes is measured."""

@@ -80,15 +80,22 @@ def measure(
     return None
 
 
-def holds(ask: Ask, rate: int, seconds: float | None, place: WindowPlace) -> tuple[bool, bool]:
+def usual_seconds(rate: int, min_samples: int) -> float:
+    """Length of the sound by which a model without a window is checked: 2 s, or the shortest it takes."""
+    return max(2.0, min_samples / rate)
+
+
+def holds(
+    ask: Ask, rate: int, seconds: float | None, place: WindowPlace, min_samples: int = 1
+) -> tuple[bool, bool]:
     """Check a stated window, of so many seconds or None for any, and its place in a longer clip.
 
     Returns:
-        whether the last quarter of the window moves the logits, of a sound of two seconds where there is no
-        window; whether anything does that lies outside.
+        whether the last quarter of the window moves the logits, of a sound of `usual_seconds` where there is
+        no window; whether anything does that lies outside.
     """
-    inside = round((2.0 if seconds is None else seconds) * rate)
-    n_samples = inside if seconds is None else inside + rate
+    inside = round((usual_seconds(rate, min_samples) if seconds is None else seconds) * rate)
+    n_samples = inside if seconds is None else max(inside + rate, min_samples)
     sound, times = _two_values(n_samples), np.arange(n_samples) / rate
     first = window_start(n_samples, inside, place)
     # A window that is rounded up, in the middle, is so on either side.

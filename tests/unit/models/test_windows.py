@@ -136,6 +136,16 @@ def test_nothing_is_made_up_where_it_cannot_be_measured() -> None:
     assert windows.measure(takes_much, RATE, lambda n_samples: n_samples < 4 * RATE) is None
 
 
+def test_a_model_that_takes_no_short_sound_is_checked_by_one_that_it_takes() -> None:
+    def ask(x: Any) -> Any:
+        assert len(x) >= 3 * RATE
+        return features(x).mean(axis=0)
+
+    assert windows.holds(ask, RATE, None, "start", 3 * RATE) == (True, False)
+    assert windows.usual_seconds(RATE, 3 * RATE) == 3
+    assert windows.usual_seconds(RATE, 1) == 2
+
+
 def test_the_same_window_is_found_each_time() -> None:
     asked: list[list[bytes]] = [[], []]
 
