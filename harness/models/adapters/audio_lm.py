@@ -29,7 +29,7 @@ class AudioLM:
             from harness.tasks import find
         self.class_names = [name.strip() for name in classes.split(",")] if classes else find(task).labels
         words = [WORDS.get(name, name.replace("-", " ")) for name in self.class_names]
-        folder = Path(model).expanduser()
+        folder, self.name = Path(model).expanduser().absolute(), Path(model).name
         if revision or not folder.is_dir():
             folder = Path(snapshot_download(model, revision=revision or None, allow_patterns=FILES))
         self.weights = sorted(path for pattern in FILES for path in folder.glob(pattern))

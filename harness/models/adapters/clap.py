@@ -37,9 +37,9 @@ class Clap:
         template = template or TEMPLATES.get(task, "This is a sound of {}.")
         if template.count("{}") != 1:
             raise ValueError(f"template={template}: expected {{}} once, where the class stands")
-        self.class_names = tuple(names)
+        self.class_names, self.name = tuple(names), Path(model).name
         self.prompts = [template.replace("{}", WORDS.get(name, name.replace("-", " "))) for name in names]
-        folder = Path(model).expanduser()
+        folder = Path(model).expanduser().absolute()
         if revision or not folder.is_dir():
             try:
                 commit = revision or None

@@ -21,7 +21,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def adapter(folder):
-    return AudioLM(str(folder), classes=CLASSES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder.parent)
+        return AudioLM(folder.name, classes=CLASSES)
 
 
 def log_probability(folder, prompt, word, clip):
@@ -45,6 +47,11 @@ def test_logits_are_the_mean_over_two_prompts_of_names_that_are_read_one_by_one(
     first, second = torch.tensor(by_hand)
     assert (first - second).abs().min() > 1e-3  # the order matters
     torch.testing.assert_close(adapter.logits([clip])[0], (first + second) / 2, atol=1e-4, rtol=0)
+
+
+def test_a_relative_folder_gives_its_name_and_absolute_files(folder, adapter):
+    assert adapter.name == folder.name
+    assert {path.parent for path in adapter.weights} == {folder}
 
 
 def test_a_clip_has_the_same_logits_alone_and_beside_others(adapter):

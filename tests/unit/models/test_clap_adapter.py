@@ -81,6 +81,13 @@ def test_the_texts_of_a_task_are_english_and_a_template_replaces_them(unfused):
     assert names >= {"config.json", "model.safetensors", "processor_config.json", "tokenizer.json"}
 
 
+def test_a_folder_may_be_relative_and_gives_its_name(unfused, monkeypatch):
+    monkeypatch.chdir(unfused.parent)
+    adapter = Clap(unfused.name, classes=CLASSES)
+    assert adapter.name == unfused.name
+    assert all(path.parent == unfused for path in adapter.weights)
+
+
 def test_of_a_hub_model_one_commit_is_read(unfused, monkeypatch):
     asked = []
     monkeypatch.setattr(
