@@ -218,7 +218,6 @@ class _Worker:
         for waveform in waveforms:
             if len(waveform):
                 self.pipe.read_into(memoryview(waveform.data).cast("B"))
-            waveform.flags.writeable = False
         try:
             return self.answers.ask(getattr(self.adapter, request["call"]), waveforms)
         except BaseException as error:

@@ -132,7 +132,7 @@ ATTRIBUTES = """
             self.answers = [np.nan, float("inf"), np.float16(0.5), np.ones((2, 3), np.float32), [1, 2]]
 
         def scores(self, waveforms):
-            assert not waveforms[0].flags.writeable and waveforms[0].dtype == np.float32
+            assert waveforms[0].flags.writeable and waveforms[0].dtype == np.float32
             assert [len(each) for each in waveforms] == [5, 1]
             return np.array(self.answers.pop(0))
 """
