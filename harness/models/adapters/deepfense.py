@@ -14,8 +14,6 @@ import yaml
 from deepfense_frontends import write_untrained
 from safetensors.torch import load_file
 
-from harness.errors import BadInput, BadModel
-
 PICKLE = (
     "is a pickle, and to unpickle one can run code; convert it where you trust it:"
     " save_file(torch.load(FILE, weights_only=True)['model_state'], 'model.safetensors');"
@@ -39,19 +37,21 @@ class DeepFense:
         try:
             from deepfense.models import ModularDetector
         except ImportError as error:
-            raise BadInput(f"{error}; give --env requirements.txt, with the line deepfense==0.2.2") from None
+            raise ValueError(
+                f"{error}; give --env requirements.txt, with the line deepfense==0.2.2"
+            ) from None
         if weights.suffix == ".safetensors":
             state = load_file(weights)
         elif allow_pth:
             state = torch.load(weights, map_location="cpu", weights_only=True)["model_state"]
         else:
-            raise BadInput(f"{weights} {PICKLE}")
+            raise ValueError(f"{weights} {PICKLE}")
         settings = yaml.safe_load(config.read_text("utf-8"))
         data, model = settings["data"], settings["model"]
         split = data.get("test") or data["val"]
         steps = split.get("base_transform") or []
         if [step["type"] for step in steps] not in ([], ["pad"]):
-            raise BadModel(f"{config} prepares sounds by {steps}; expected pad alone, or nothing")
+            raise ValueError(f"{config} prepares sounds by {steps}; expected pad alone, or nothing")
         self.name = weights.absolute().parent.name
         self.class_names = sorted(data["label_map"], key=data["label_map"].get)
         self.sample_rate_hz = split.get("target_sr", 16_000)
@@ -69,7 +69,7 @@ class DeepFense:
             self.scores, self.threshold, self.threshold_source = self._ask, threshold, threshold_source
             self.above = self.class_names[loss.get("bonafide_label", 1)]
         elif loss["type"] == "OCSoftmax":
-            raise BadInput("OCSoftmax gives one score: give threshold and threshold_source")
+            raise ValueError("OCSoftmax gives one score: give threshold and threshold_source")
         else:
             self.logits = self._ask
 

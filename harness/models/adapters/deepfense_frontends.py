@@ -14,8 +14,6 @@ import torch
 from safetensors.torch import save_file
 from transformers.utils import cached_file
 
-from harness.errors import BadModel
-
 SOURCES = {"hubert": "fairseq", "wav2vec2": "fairseq", "wavlm": "unil"}  # where the configuration names none
 
 
@@ -34,13 +32,13 @@ def write_untrained(
         Files that were read.
 
     Raises:
-        BadModel: a front end that runs code from the Hub, or of another shape.
+        ValueError: a front end that runs code from the Hub, or of another shape.
     """
     for name in ("deepfense", "transformers"):  # they would warn of every weight that is missing
         logging.getLogger(name).setLevel(logging.ERROR)
     kind, args = frontend["type"], frontend.setdefault("args", {})
     if kind not in SOURCES:
-        raise BadModel(f"the front end {kind} runs code from the Hub; expected one of {', '.join(SOURCES)}")
+        raise ValueError(f"the front end {kind} runs code from the Hub; expected one of {', '.join(SOURCES)}")
     if args.get("source", SOURCES[kind]) == "huggingface":
         file = Path(cached_file(origin or args["ckpt_path"], "config.json"))
         config = json.loads(file.read_text("utf-8"))

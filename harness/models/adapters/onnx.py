@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from harness.errors import BadModel
-
 
 class Onnx:
     """Has `logits`, or with a threshold `scores`. More than one thread may change the last digits."""
@@ -41,11 +39,11 @@ class Onnx:
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers)
         except Exception as error:
-            raise BadModel(f"onnxruntime cannot load {model}: {error}") from None
+            raise ValueError(f"onnxruntime cannot load {model}: {error}") from None
         node = self._choose("input", input_name, self._session.get_inputs())
         sizes = [size if isinstance(size, int) else 0 for size in node.shape]  # 0: any size
         if node.type != "tensor(float)" or len(sizes) < 2 or max(sizes[:-1]) > 1:
-            raise BadModel(f"{model} takes {node}; expected tensor(float) of shape (n, n_samples)")
+            raise ValueError(f"{model} takes {node}; expected tensor(float) of shape (n, n_samples)")
         self._input, self._axes = node.name, [1] * len(sizes[1:-1])
         self._one_by_one, self._length = sizes[0] == 1, sizes[-1]
         if self._length:
@@ -64,7 +62,7 @@ class Onnx:
     def _choose(self, kind: str, name: str, nodes: list[Any]) -> Any:
         chosen = [node for node in nodes if name in ("", node.name)]
         if len(chosen) != 1:
-            raise BadModel(f"{self._model} has {kind}s {[n.name for n in nodes]}; name one by {kind}_name")
+            raise ValueError(f"{self._model} has {kind}s {[n.name for n in nodes]}; name one by {kind}_name")
         return chosen[0]
 
     def _numbers(self, waveforms: list[Any]) -> Any:
@@ -76,5 +74,5 @@ class Onnx:
         answer = np.stack(answers) if self._one_by_one else answers[0]
         if answer.shape[:1] != x.shape[:1] or answer.size != len(x) * self._width:
             line = f"{self._model}: {self._output} has shape {answer.shape}, not ({len(x)}, {self._width})"
-            raise BadModel(f"{line}; are all its classes given? one score needs a threshold")
+            raise ValueError(f"{line}; are all its classes given? one score needs a threshold")
         return answer.reshape(len(x), self._width) if self._width > 1 else answer.reshape(len(x))

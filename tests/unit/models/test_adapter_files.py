@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from harness.models.external import answers, imports
 from harness.models.external.arguments import convert, signature_of
+from tests.helpers.repository import ROOT
 
 FILES = {
     "musicnn.py": """
@@ -224,3 +226,10 @@ def test_an_error_is_described_by_its_line_in_the_file_of_the_adapter(tmp_path: 
     assert described("import sys\nsys.exit()") == "SystemExit (a.py, line 2)"
     assert described("raise OSError('a\\n  b')") == "OSError: a b (a.py, line 1)"
     assert "x" * 500 + " (a.py" in described("raise OSError('x' * 10000)")
+
+
+@pytest.mark.parametrize("name", ["audio_lm", "clap", "deepfense", "deepfense_frontends", "onnx"])
+def test_a_shipped_adapter_can_be_imported_where_this_package_is_not(name: str) -> None:
+    tree = ast.parse((ROOT / f"harness/models/adapters/{name}.py").read_text("utf-8"))
+    modules = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
+    assert [module for module in modules if module and module.split(".")[0] == "harness"] == []

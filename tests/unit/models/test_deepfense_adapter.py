@@ -16,7 +16,6 @@ import yaml
 from safetensors.torch import save_file
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from harness.errors import BadInput, BadModel
 from tests.helpers import deepfense_stub, toy_models
 from tests.helpers.repository import ROOT
 
@@ -184,7 +183,7 @@ def test_a_front_end_of_transformers_is_built_by_its_config_json(
 def test_a_loss_of_one_class_gives_scores(framework: Any, adapter: Any, tmp_path: Path) -> None:
     loss = {"type": "OCSoftmax", "embedding_dim": 32, "w_posi": 0.9, "w_nega": 0.2, "alpha": 20.0}
     arguments, detector = save_detector(framework, tmp_path, {"type": "hubert"}, BASE, loss=loss)
-    with pytest.raises(BadInput, match="OCSoftmax gives one score: give threshold and threshold_source"):
+    with pytest.raises(ValueError, match="OCSoftmax gives one score: give threshold and threshold_source"):
         adapter(**arguments)
     instance = adapter(**arguments, threshold=0.4, threshold_source="dev")
     assert (instance.threshold, instance.above, instance.threshold_source) == (0.4, "bonafide", "dev")
@@ -198,7 +197,7 @@ def test_a_loss_of_one_class_gives_scores(framework: Any, adapter: Any, tmp_path
 def test_a_pickle_is_read_with_consent_and_runs_no_code(framework: Any, adapter: Any, tmp_path: Path) -> None:
     arguments, detector = save_detector(framework, tmp_path, {"type": "hubert"}, BASE)
     arguments["weights"] = tmp_path / "best_model.pth"
-    with pytest.raises(BadInput, match=r"best_model.pth is a pickle.*save_file.*allow_pth=true"):
+    with pytest.raises(ValueError, match=r"best_model.pth is a pickle.*save_file.*allow_pth=true"):
         adapter(**arguments)
     clips = toy_models.sounds(LENGTH)
     instance = adapter(**arguments, allow_pth=True)
@@ -242,7 +241,7 @@ def test_what_is_not_reproduced_is_one_line(framework: Any, adapter: Any, tmp_pa
     ):
         assert old in written
         arguments["config"].write_text(written.replace(old, new))
-        with pytest.raises(BadModel, match=line):
+        with pytest.raises(ValueError, match=line):
             adapter(**arguments)
 
 
@@ -251,6 +250,6 @@ def test_without_the_framework_the_line_says_how_to_have_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "deepfense.models", None)
     with pytest.raises(
-        BadInput, match=r"deepfense.*; give --env requirements.txt, with the line deepfense=="
+        ValueError, match=r"deepfense.*; give --env requirements.txt, with the line deepfense=="
     ):
         adapter(config=tmp_path, weights=tmp_path)
