@@ -49,7 +49,7 @@ def reproduce(suite: suites.Suite, folder: Path, out: Path) -> Verification:
 def counted(entry: Entry, rows: pd.DataFrame) -> Entry:
     """The entry with the scorecard that its likeness calls for."""
     near = copies(entry.likeness)
-    card = summarise(rows, TASK, entry.model, entry.references, LABELS, near)
+    card = summarise(rows, TASK, entry.model, entry.references, LABELS, entry.signals.headline, near)
     return dataclasses.replace(entry, scorecard=card)
 
 

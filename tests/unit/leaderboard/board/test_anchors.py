@@ -25,8 +25,8 @@ def test_a_board_has_the_anchors_that_its_references_give(world) -> None:
     mean, best = ranking.anchors
     folders = world.suite.verdicts()
     answers = [(store.read(folder), store.verdicts(folder)) for folder in folders]
-    expected = consensus(answers, world.suite.task(TASK))
-    assert (mean.name, mean.score, mean.accuracy) == ("consensus", expected.score, expected.accuracy)
+    assert mean.name == "consensus"
+    assert (mean.score, mean.accuracy) == consensus(answers, world.suite.task(TASK))
     reference = best_reference([entry for entry, _ in answers])
     assert best.name == "best single reference"
     assert reference.model.repo_id in best.meaning

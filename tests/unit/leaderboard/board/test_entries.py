@@ -23,6 +23,7 @@ from leaderboard.board import ranking as table
 from leaderboard.board.entries import BoardEntry
 from leaderboard.board.types import LoadedEntry, Ranking
 from tests.helpers.board_world import REFERENCES, TASK, Manner, World, add_entry
+from tests.helpers.families import HEADLINE
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_an_entry_of_the_suite_that_left_out_signals_is_set_apart(own: Suite) ->
     fewer = tuple(replace(r, n_degenerate=2) for r in entry.references)
     first = rows["signal_id"].dropna().str.split(":").str[0].min()
     rows = rows[rows["signal_id"].isna() | (rows["clip_id"] != first)]
-    card = scorecard.summarise(rows, TASK, entry.model, fewer, entry.label_map)
+    card = scorecard.summarise(rows, TASK, entry.model, fewer, entry.label_map, HEADLINE)
     likeness = likeness_of(rows, TASK, entry.label_map, own)
     _write(folder, replace(entry, references=fewer, scorecard=card, likeness=likeness), rows)
     (apart,) = _built(own).unranked
@@ -180,7 +181,7 @@ def _turn_levels(folder: Path) -> None:
         p=[[float(label == s) for label in labels] for s in said],
         p_expected=(said == rows["expected"]).astype(float).where(rows["expected"].notna()),
     )
-    card = scorecard.summarise(rows, TASK, entry.model, entry.references, entry.label_map)
+    card = scorecard.summarise(rows, TASK, entry.model, entry.references, entry.label_map, HEADLINE)
     _write(folder, replace(entry, scorecard=card), rows)
 
 
