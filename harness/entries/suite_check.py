@@ -44,6 +44,11 @@ def check_against_suite(folder: Path, suite: Suite) -> list[str]:
         ]
     corpora = sorted({reference.corpus.name for reference in suite.references(entry.task)})
     problems = validate_adapter.of_suite(entry, corpora)
+    if entry.signals.headline != suite_ref.headline:
+        problems.append(
+            f"signals.headline: {entry.signals.headline}, expected {suite_ref.headline}, which ranks in"
+            f" {suite.name}"
+        )
     if entry.references != suite.counts(entry.task):
         problems.append(
             "references: not those of the suite, or with other numbers, families, seeds or draws of signals,"

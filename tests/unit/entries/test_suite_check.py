@@ -137,6 +137,17 @@ def test_swaps_of_clips_of_the_same_class_in_another_order_or_too_few_are_named(
         )
 
 
+def test_another_headline_than_that_of_the_suite_is_named(
+    suite: suites.Suite, made: tuple[Entry, list[Verdict]], tmp_path: Path
+) -> None:
+    """Nothing else tells it: a scorecard can be counted for any family that was asked."""
+    entry, verdicts = made
+    changed = dataclasses.replace(entry, signals=dataclasses.replace(entry.signals, headline=MINIMAL))
+    assert check_against_suite(store.write(tmp_path / "out", changed, verdicts), suite) == [
+        f"signals.headline: {MINIMAL}, expected {HEADLINE}, which ranks in {suite.name}"
+    ]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("n_signals", 3), ("n_accepted", 0), ("n_clips", 3), ("n_agreed", 0), ("correlation", 0.123)],
