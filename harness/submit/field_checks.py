@@ -43,7 +43,7 @@ _CHECKED_FIELDS = {
     ),
     SUITE: (
         *("task", "signals.repo_id", "signals.revision", "signals.config", "signals.sha256"),
-        *("references", "label_map.task", "run.n_known"),
+        *("signals.headline", "references", "label_map.task", "run.n_known"),
     ),
     ROWS: ("scorecard", "likeness", "n_verdicts", "verdicts_sha256"),
     RULE: ("protocol", "signals.split", "proof.n", "proof.batch_size", "proof.n_flips", "complete"),
