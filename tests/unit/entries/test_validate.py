@@ -398,14 +398,22 @@ def test_scores_agree_within_a_billionth(folder: Path, shift: float, refused: bo
     assert bool(found(folder)) is refused
 
 
-@pytest.mark.parametrize("headline", [MINIMAL, "responsibility@tiles8x16"])
-def test_an_entry_that_states_another_headline_is_refused(folder: Path, headline: str) -> None:
-    """Its likeness and its scorecard are of the headline; of a family without signals there is neither."""
+@pytest.mark.parametrize(
+    ("headline", "expected"),
+    [
+        (MINIMAL, f"scorecard.headline_family: '{HEADLINE}', expected '{MINIMAL}'"),
+        ("responsibility@tiles8x16", "likeness.0.n_signals: 5, expected 0"),
+    ],
+)
+def test_an_entry_that_states_another_headline_is_refused(folder: Path, headline: str, expected: str) -> None:
+    """Its likeness and its scorecard are of the headline; of a family without signals there is neither.
+
+    As many signals of both families are accepted here, so that the likeness fits the other one, too.
+    """
     with_json(folder, "signals.headline", headline)
     lines = found(folder)
-    assert lines
-    assert all(line.startswith("likeness.") for line in lines)
-    assert all(line.endswith("as counted from the verdicts") for line in lines)
+    assert lines[0] == f"{expected}, as counted from the verdicts"
+    assert all(line.startswith(expected[: expected.index(".") + 1]) for line in lines[:5])
 
 
 def test_of_many_differing_fields_a_few_are_shown(folder: Path, tmp_path: Path) -> None:
