@@ -34,7 +34,7 @@ from harness.evaluation import predict, runner
 from harness.evaluation.units import evaluation_order, units_of
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
-from harness.models import classifiers, loading
+from harness.models import classifiers, heads, loading
 from harness.provenance import run_settings
 from harness.schemas import ReferenceCounts
 from harness.seeds import generator
@@ -149,6 +149,7 @@ def speed(name: str, folder: Path, suite: Suite, task: Task, most: int | None = 
     from transformers import pipeline
 
     classifier = loading.load(str(folder), device="cpu", batch_size=BATCH)
+    assert isinstance(classifier, heads.Head)
     blocks = list(evaluation_order(units_of(suite, task), task))[:most]
 
     class Deaf:
