@@ -73,9 +73,8 @@ class AdapterClassifier(Classifier):
                 f"{source.name} gave scores of shape {values.shape} for {plural(len(batch), 'clip')};"
                 f" expected one for each, ({len(batch)},)"
             )
-        return _two_logits(
-            values.reshape(-1), settings.threshold, self.class_names.index(settings.above or "")
-        )
+        scores, above = values.reshape(-1).astype(np.float64), self.class_names.index(settings.above or "")
+        return _two_logits(scores, settings.threshold, above)
 
     def _require_same_answer(self) -> None:
         """The same sound gets the same answer, also after another one."""

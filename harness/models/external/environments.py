@@ -38,12 +38,12 @@ _MOST_REASON = 600
 
 @dataclass(frozen=True)
 class Environment:
-    """What an adapter runs in; made when it is first asked for."""
+    """What an adapter runs in; made when it is first needed."""
 
     source: Path
     """File of requirements, or Python file with a head."""
     request: str
-    """Which Python, as uv is asked for it: a path, or versions."""
+    """Which Python, as uv takes it: a path, or versions."""
     folder: Path
     """Where it is, or will be."""
 
@@ -71,7 +71,7 @@ class Environment:
                 shutil.rmtree(folder, ignore_errors=True)
             self._run(uv, "venv", "--relocatable", "--no-project", "--python", self.request, str(new))
             install = ["pip", "install", "--python", str(new / "bin" / "python"), "-r", str(self.source)]
-            # With hashes, nothing can be asked for besides.
+            # With hashes, nothing can be added.
             with_numpy = [] if "--hash" in self.source.read_text("utf-8") else ["numpy"]
             self._run(uv, *install, *with_numpy)
             new.rename(self.folder)
@@ -118,18 +118,18 @@ def environment_of(file: Path, requirements: Path | None) -> Environment:
         text, requires_python = content, tomllib.loads(content).get("requires-python")
         if not isinstance(requires_python, str | None):
             raise BadModel(f'{file.name}: requires-python is {requires_python!r}; expected text: ">=3.9"')
-    asked = os.environ.get("UV_PYTHON") or requires_python or ""
+    wanted = os.environ.get("UV_PYTHON") or requires_python or ""
     version = "{}{}.{}".format(sys.implementation.name, *sys.version_info)
     parts = (
         version,
-        asked,
+        wanted,
         sysconfig.get_platform(),
         str(source.parent.absolute()),
         text,
         *_nested(source, text),
     )
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-    return Environment(source, asked or sys.executable, _cache() / "environments" / key)
+    return Environment(source, wanted or sys.executable, _cache() / "environments" / key)
 
 
 def head(file: Path) -> str | None:

@@ -183,10 +183,10 @@ def _distributions() -> dict[str, list[str]]:
     """Names of distributions by names that can be imported."""
     if hasattr(importlib.metadata, "packages_distributions"):
         return dict(importlib.metadata.packages_distributions())
-    found: dict[str, list[str]] = {}
+    names_of: dict[str, list[str]] = {}
     for distribution in importlib.metadata.distributions():
         stated = (distribution.read_text("top_level.txt") or "").split()
         files = distribution.files or []
         for name in {*stated, *(file.parts[0].partition(".")[0] for file in files if file.suffix == ".py")}:
-            found.setdefault(name, []).append(distribution.metadata["Name"])
-    return found
+            names_of.setdefault(name, []).append(distribution.metadata["Name"])
+    return names_of

@@ -119,6 +119,16 @@ def test_no_score_is_lost_to_rounding(above):
     assert (logits.argmax(axis=1) == above).tolist() == (scores > threshold).tolist()
 
 
+def test_a_score_in_float32_is_compared_with_the_threshold_as_it_is_stated(tmp_path):
+    # float32(0.1) is more than 0.1, and float32(0.7) less than 0.7.
+    for threshold, winner in ((0.1, "bonafide"), (0.7, "spoof")):
+        text = toy_adapters.SCORES.replace("threshold = 0.01", f"threshold = {threshold}")
+        text = text.replace("[float(", "np.array([np.float32(").replace("in waveforms]", "in waveforms])")
+        text = text.replace("np.abs(waveform.astype(np.float64)).mean()", str(threshold))
+        classifier = load(toy_adapters.write(tmp_path / str(threshold), text))
+        assert classifier.class_names[classifier.logits([noise()], RATE)[0].argmax()] == winner
+
+
 ATTRIBUTES = {
     "no class names": ("class_names = [", "names = [", "has no class_names"),
     "one class": ('["spoof", "bonafide"]', '["spoof"]', "two class names or more"),
