@@ -306,7 +306,7 @@ def test_the_card_counts_what_is_there_and_says_what_the_data_card_says(tmp_path
     assert "1 of 2" not in text
     assert "# Toys" not in text
     kept = sorted(s.n_kept for s in found if s.family == MINIMAL)
-    assert f"| toys/a | minimal | single bins | 1 | 3 | 0 | {kept[1]} ({kept[0]} to {kept[-1]}) |" in text
+    assert f"| toys/a | {MINIMAL} | 1 | 3 | 0 | {kept[1]} ({kept[0]} to {kept[-1]}) |" in text
     assert "One extraction of each clip: how stable a signal is was not measured." in text
     assert "$" not in text
     declared = {f.name for f in parquet_schema.SIGNALS}
