@@ -38,7 +38,8 @@ coverage: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy --num-workers auto
+# Its workers do not always start on a busy machine.
+	$(BIN)/mypy --num-workers auto || $(BIN)/mypy
 	$(BIN)/lint-imports
 
 # The variable silences an advertisement of the theme for its successor.
