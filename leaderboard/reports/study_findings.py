@@ -61,7 +61,7 @@ def _flat_earthers(study: Study) -> Iterator[str]:
         verdicts = {family: a.verdict for family, a in assessments.items()}
         if len(set(verdicts.values())) == 1:
             families = "family" if len(verdicts) == 1 else "families"
-            yield f"{names[model]}: {next(iter(verdicts.values()))} ({families} {' and '.join(verdicts)})."
+            yield f"{names[model]}: {next(iter(verdicts.values()))} ({families} {', '.join(verdicts)})."
         else:
             parts = ", ".join(f"{verdict} by family {family}" for family, verdict in verdicts.items())
             yield f"The families disagree about {names[model]}: {parts}."

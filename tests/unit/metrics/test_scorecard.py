@@ -407,7 +407,7 @@ def test_levels_above_0_are_passed_over() -> None:
     with_levels = pd.concat([verdicts, nested])
     for candidate in (CANDIDATE, FIRST, SECOND):
         assert summarise(with_levels, TASK, candidate, REFERENCES, MAP, HEADLINE) == summarise(
-            verdicts, TASK, candidate, REFERENCES, MAP
+            verdicts, TASK, candidate, REFERENCES, MAP, HEADLINE
         )
 
 
