@@ -49,6 +49,8 @@ print(json.dumps({
 """
 
 
+pytestmark = pytest.mark.slow
+
 N_CLIPS = 24
 """Enough for a lift."""
 

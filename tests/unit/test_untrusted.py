@@ -451,6 +451,16 @@ DOORS = {
     ("harness/dataset/parquet_process.py", "json.loads"),
     ("harness/models/weights.py", "safe_open"),
     ("harness/dataset/corpora.py", "csv.DictReader"),
+    # An adapter, what its user gives it, and what it answers, in frames whose size is bounded.
+    ("harness/models/external/environments.py", "tomllib.loads"),
+    ("harness/models/external/isolated.py", "json.loads"),
+    ("harness/models/external/worker.py", "json.loads"),
+    ("harness/models/adapters/deepfense.py", "load_file"),
+    ("harness/models/adapters/deepfense.py", "torch.load"),
+    ("harness/models/adapters/deepfense.py", "yaml.safe_load"),
+    ("harness/models/adapters/deepfense_frontends.py", "json.loads"),
+    ("harness/models/adapters/multilabel.py", "csv.reader"),
+    ("harness/models/adapters/multilabel.py", "json.loads"),
 }
 
 

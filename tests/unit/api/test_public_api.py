@@ -395,6 +395,7 @@ def _hostile(
     }
 
 
+@pytest.mark.slow
 def test_every_record_has_a_line_and_a_page_in_which_names_are_escaped(
     result: ge.Result, suite: ge.Suite, model: ge.Classifier, whole_study: ge.StudyResult
 ) -> None:
@@ -413,6 +414,7 @@ def test_every_record_has_a_line_and_a_page_in_which_names_are_escaped(
     assert repr(result.entry).endswith(f"lift {result.lift!r})")
 
 
+@pytest.mark.slow
 def test_completion_offers_what_is_public(
     result: ge.Result, suite: ge.Suite, model: ge.Classifier, whole_study: ge.StudyResult
 ) -> None:

@@ -125,7 +125,7 @@ def test_what_cannot_be_loaded_is_one_line(ast: Path, tmp_path: Path) -> None:
         ({"task": "emotion", "classes": "Dog,Jazz"}, "either task or classes"),
         ({"task": "emotion", "threshold": 1.0}, "between 0 and 1"),
         ({"task": "emotoin"}, "did you mean 'emotion'"),
-        ({"task": "emotion"}, r"has 1 classes of emotion; name some by classes=A,B"),
+        ({"task": "emotion"}, r"has 1 class of emotion; name some by classes=A,B"),
         ({"classes": "Dog,jaz"}, "has no class 'jaz'; did you mean 'Jazz'"),
     ],
 )
