@@ -26,7 +26,7 @@ from harness.provenance import run_settings, versions
 from harness.schemas import BatchProof, Entry
 from harness.seeds import generator
 from harness.tasks import Task
-from harness.types import N_PROVEN, PROOF_TOLERANCE, PROTOCOL, LabelMap, Waveform
+from harness.types import N_PROVEN, PROOF_TOLERANCE, PROTOCOL, Estimate, LabelMap, Waveform
 
 Progress = Callable[[int, int, RunningScore | None], None]
 """Told the units done since it was last called, those in all, and the estimates so far."""
@@ -184,8 +184,14 @@ class _StopRule:
         if n_clips < self.next_check:
             return False
         self.next_check = n_clips * _STEP
-        lift = score.now().lift
-        return lift.low is not None and lift.high is not None and lift.high - lift.low <= 2 * self.half_width
+        # The scorecard resamples other clips than the estimate on the way, whose interval may be narrower.
+        return self._is_narrow(score.now().lift) and self._is_narrow(score.lift_of_heard())
+
+    def _is_narrow(self, lift: Estimate) -> bool:
+        half_width = self.half_width
+        if half_width is None or lift.low is None or lift.high is None:
+            return False
+        return lift.high - lift.low <= 2 * half_width
 
 
 def _judge(

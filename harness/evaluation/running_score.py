@@ -52,10 +52,14 @@ class RunningScore:
         shape = (len(clip_ids), len(others))
         self._sums = {name: np.zeros(shape) for name in ("signal", "swap")}
         self._counts = {name: np.zeros(shape, dtype=np.int64) for name in ("signal", "swap")}
-        self._weights = clip_weights(len(clip_ids), (label_map.task,))
+        self._is_heard = np.zeros(len(clip_ids), dtype=bool)
+        self._task = label_map.task
+        self._weights = clip_weights(len(clip_ids), (self._task,))
 
     def learn(self, unit: Unit, answers: Answers) -> None:
         """Take in the answers to a unit."""
+        if unit.signal_id is None and unit.clip_id is not None:
+            self._is_heard[self._row[unit.clip_id]] = True
         if unit.family != self._headline or unit.reference not in self._column:
             return
         if unit.expected not in self._covered:
@@ -73,11 +77,8 @@ class RunningScore:
         return int((self._counts["signal"] > 0).any(axis=1).sum())
 
     def now(self) -> Snapshot:
-        """The current estimates."""
-        with np.errstate(invalid="ignore"):
-            signal, swap = (self._sums[name] / self._counts[name] for name in ("signal", "swap"))
-        lift = signal - swap
-        has_enough = (~np.isnan(lift)).sum(axis=0) >= METRICS["lift"].min_signals
+        """The current estimates; clips that were not heard are resampled with the others, to no effect."""
+        signal, swap = self._rates()
 
         def estimate(name: str, values: FloatArray) -> Estimate:
             return clustered(values, self._weights, METRICS[name].kind)
@@ -85,6 +86,27 @@ class RunningScore:
         return Snapshot(
             transfer=estimate("transfer", signal),
             swap=estimate("swap", swap),
-            lift=estimate("lift", lift[:, has_enough]),
+            lift=estimate("lift", _counting(signal - swap)),
             n_clips=self.n_clips,
         )
+
+    def lift_of_heard(self) -> Estimate:
+        """The lift as a scorecard would state it now: of the clips that were heard alone.
+
+        It takes a set of resampled clips of its own, and is not for every look at the progress.
+        """
+        signal, swap = self._rates()
+        weights = clip_weights(int(self._is_heard.sum()), (self._task,))
+        return clustered(_counting(signal - swap)[self._is_heard], weights, METRICS["lift"].kind)
+
+    def _rates(self) -> tuple[FloatArray, FloatArray]:
+        """Acceptance of signals and of `swap` controls, (n_clips, n_references); NaN where there is none."""
+        with np.errstate(invalid="ignore"):
+            signal, swap = (self._sums[name] / self._counts[name] for name in ("signal", "swap"))
+        return signal, swap
+
+
+def _counting(lift: FloatArray) -> FloatArray:
+    """The columns of the references with enough signals."""
+    columns = (~np.isnan(lift)).sum(axis=0) >= METRICS["lift"].min_signals
+    return np.asarray(lift[:, columns])

@@ -257,6 +257,16 @@ def test_an_early_stop_asks_less_and_says_that_it_is_partial(large, in_full, tmp
     assert left < heard
 
 
+def test_the_entry_of_an_early_stop_has_the_width_that_was_asked_for(large, tmp_path, monkeypatch):
+    """It resamples the clips that were heard, the estimate on the way all of them."""
+    monkeypatch.setattr(predict, "_SAMPLES_AT_ONCE", 20_000)
+    for i, width in enumerate(np.linspace(0.1, 0.2, 21)):
+        partial, rows, _ = evaluated(large, tmp_path / str(i), ci_width=float(width))
+        lift = partial.scorecard.headline.rates.lift
+        n_heard = len({row["clip_id"] for row in rows} - {None})
+        assert lift.high - lift.low <= 2 * width or n_heard == N_LARGE, width
+
+
 def test_a_width_that_is_never_reached_ends_with_everything_of_the_headline(suite, tmp_path):
     entry, rows, _ = evaluated(suite, tmp_path / "out", ci_width=0.01)
     assert not entry.complete
