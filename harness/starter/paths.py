@@ -9,10 +9,10 @@ The cache holds the answers and intermediate results of the build, and of the li
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cache_folder import cache as cache
 from harness.errors import BadSignals
 from harness.starter.recipes import RECIPES
 
@@ -47,12 +47,6 @@ def models(role: str) -> list[Path]:
     """Folders of the models of the suite whose role is `reference` or `candidate`."""
     folder = _part("models")
     return [folder / recipe.folder for recipe in RECIPES if recipe.role == role]
-
-
-def cache() -> Path:
-    """The cache folder: `$GOODENOUGH_CACHE`, else the one of the system."""
-    home = os.environ.get("GOODENOUGH_CACHE")
-    return Path(home or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "goodenough")
 
 
 def _part(name: str) -> Path:

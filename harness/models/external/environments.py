@@ -26,6 +26,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from harness.cache_folder import cache
 from harness.errors import BadModel
 
 _DROPPED = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT")
@@ -129,7 +130,7 @@ def environment_of(file: Path, requirements: Path | None) -> Environment:
         *_nested(source, text),
     )
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-    return Environment(source, wanted or sys.executable, _cache() / "environments" / key)
+    return Environment(source, wanted or sys.executable, cache() / "environments" / key)
 
 
 def head(file: Path) -> str | None:
@@ -202,9 +203,3 @@ def _advice(verb: str) -> str:
         "uv does not read pip's settings: name an index by UV_DEFAULT_INDEX=URL, another one by UV_INDEX=URL,"
         " a folder of wheels by UV_FIND_LINKS=FOLDER"
     )
-
-
-def _cache() -> Path:
-    """The cache folder, as everywhere in this package: `$GOODENOUGH_CACHE`, else the one of the system."""
-    home = os.environ.get("GOODENOUGH_CACHE")
-    return Path(home or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "goodenough")
