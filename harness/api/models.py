@@ -69,7 +69,7 @@ def load_model(
         BadInput: an argument that the adapter does not take.
     """
     from harness.models import loading
-    from harness.models.external.pinned import AdapterOptions
+    from harness.models.external.options import AdapterOptions
 
     texts = tuple(f"{key}={value}" for key, value in (arguments or {}).items())
     adapter = AdapterOptions(texts, None if requirements is None else Path(requirements))

@@ -83,7 +83,7 @@ def check(
     """
     from harness import tasks as all_tasks
 
-    opening.refuse_unused(model)
+    opening.adapter.refuse_without_adapter(model)
     suite = open_suite(signals)
     if template:
         _print_template(opening, model, [_task(name, suite) for name in task_names])

@@ -14,12 +14,14 @@ from harness.cli.option_groups import GroupedCommand
 from harness.cli.selection import named_tasks, require_references
 from harness.dataset.paths import signals_path
 from harness.errors import BadInput, NotValid, likely
+from harness.models.external.options import AdapterOptions
 from harness.plurals import plural
 from harness.progress import progress_bar, waiting
 from harness.starter.paths import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
+    from harness.models.loading import ModelSource
     from harness.tasks import Task
 
 
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
     "--reference",
     "references",
     metavar="M",
-    help="A reference, folder or Hub id, that must accept its own rebuilt signals; repeatable.",
+    help="A reference that must accept its own rebuilt signals; repeatable.",
 )
+@options.adapter
 @options.flag("--list", "only_list", help="List the references and sizes, and download nothing.")
 @options.as_json
 def download(
@@ -47,6 +50,7 @@ def download(
     out: Path | None,
     corpora: tuple[str, ...],
     references: tuple[str, ...],
+    adapter: AdapterOptions,
     only_list: bool,
     as_json: bool,
 ) -> None:
@@ -74,7 +78,7 @@ def download(
     suite = open_suite(source)
     tasks = named_tasks(suite, task_names) or list(suite.tasks)
     copies = _corpus_copies(corpora, [task.name for task in tasks])
-    _require_references(suite, tasks, references)
+    sources = _sources(suite, tasks, references, adapter)
     if only_list:
         _list(suite, tasks, as_json)
         return
@@ -85,7 +89,7 @@ def download(
             _rebuild(local, task, copies.get(task.name, []))
             local = load(str(out))
         if was_rebuilt(local, task):
-            comparisons.append(_check_rebuilt(local, task, references))
+            comparisons.append(_check_rebuilt(local, task, sources))
     for task in tasks:
         if not local.has_clips(task.name):
             info(f"{task.name}: masks only; to rebuild the audio: --corpus {task.name}=FOLDER --out DIR")
@@ -98,11 +102,17 @@ def download(
     info(f"To evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(suite_source))}")
 
 
-def _require_references(suite: Suite, tasks: list[Task], names: tuple[str, ...]) -> None:
-    from harness.models import checkpoints
+def _sources(
+    suite: Suite, tasks: list[Task], names: tuple[str, ...], adapter: AdapterOptions
+) -> list[ModelSource]:
+    """The models that were named, all of them references of the tasks."""
+    from harness.models import loading
 
+    adapter.refuse_without_adapter(*names)
     suite_models = [record.model for task in tasks for record in suite.references(task.name)]
-    require_references([checkpoints.resolve(name) for name in names], suite_models, suite.name)
+    sources = [loading.resolve(name, adapter=adapter) for name in names]
+    require_references(sources, suite_models, suite.name)
+    return sources
 
 
 def _corpus_copies(corpora: tuple[str, ...], tasks: list[str]) -> dict[str, list[str]]:
@@ -149,7 +159,7 @@ def _rebuild(local: Suite, task: Task, sources: list[str]) -> None:
             downloads.rebuild(local, task, sources, step)
 
 
-def _check_rebuilt(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str, int | str]:
+def _check_rebuilt(local: Suite, task: Task, sources: list[ModelSource]) -> dict[str, int | str]:
     """Check that the rebuilt signals equal the certified ones, exactly or as a reference judges them."""
     from harness.dataset.download import compare_rebuilt
 
@@ -160,7 +170,7 @@ def _check_rebuilt(local: Suite, task: Task, references: tuple[str, ...]) -> dic
         f" {plural(comparison.n_signals, 'signal')}"
         f" {comparison.n_signals - comparison.n_differing} rebuilt to the last bit"
     )
-    n_known = sum(_accepts_its_own(local, task, name) for name in references)
+    n_known = sum(_accepts_its_own(local, task, source) for source in sources)
     if comparison.n_differing and not n_known:
         raise NotValid(
             f"{comparison.n_differing} of {comparison.n_signals} signals of {task.name} differ in rounding"
@@ -170,19 +180,19 @@ def _check_rebuilt(local: Suite, task: Task, references: tuple[str, ...]) -> dic
     return {"task": task.name, **vars(comparison)}
 
 
-def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
+def _accepts_its_own(suite: Suite, task: Task, source: ModelSource) -> bool:
     """Whether a model is a reference of the task; one that is must accept its own signals, or is NotValid."""
-    from harness.models import checkpoints, heads
+    from harness.models import loading
     from harness.submit.replay import known_answer
 
-    checkpoint = checkpoints.resolve(model)
     for record in suite.references(task.name):
-        if record.model.weights_sha256 == checkpoint.ref.weights_sha256:
-            classifier = heads.open_checkpoint(checkpoint, device="cpu", dtype=record.run.dtype)
-            with waiting(f"{task.name}: {model} on its own signals"):
+        if record.model.weights_sha256 == source.ref.weights_sha256:
+            classifier = loading.open_model(source, device="cpu", dtype=record.run.dtype)
+            name = source.ref.repo_id
+            with waiting(f"{task.name}: {name} on its own signals"):
                 answer = known_answer(suite, task, record, classifier)
             if answer is not None:
-                info(f"{task.name}: {model} accepts {answer.n_accepted} of {answer.n} of its signals")
+                info(f"{task.name}: {name} accepts {answer.n_accepted} of {answer.n} of its signals")
             return answer is not None
     return False
 

@@ -89,7 +89,7 @@ def evaluate(
     if not with_outgoing:
         refuse_without("--outgoing", "given", "search")
     named(search)
-    opening.refuse_unused(*names, *given)
+    opening.adapter.refuse_without_adapter(*names, *given)
     if len(names) > 1:
         refuse_with("several models", "revision", "label_map", hint=", or evaluate the models one by one")
     if (shard is not None) + (ci_width is not None) + (limit is not None) > 1:

@@ -143,7 +143,7 @@ def extract(
     from harness.extract.search_task import Draws, Limits, Sets
     from harness.schemas import to_json
 
-    opening.refuse_unused(model)
+    opening.adapter.refuse_without_adapter(model)
     searches = _searches(search_names, repetitions)
     limits = Limits(budget, alpha, *_completion(completion, robust))
     task = tasks.find(task_name)

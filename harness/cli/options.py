@@ -14,10 +14,10 @@ import click
 
 from harness.disk_errors import refuse_package
 from harness.errors import BadInput
+from harness.models.external.options import AdapterOptions
 
 if TYPE_CHECKING:
     from harness.models.classifiers import Classifier
-    from harness.models.external import pinned
     from harness.models.loading import ModelSource
 
 
@@ -48,21 +48,6 @@ class OutputPath(click.Path):
 
 
 @dataclass(frozen=True)
-class AdapterOptions:
-    """What an adapter is given, and where it runs."""
-
-    adapter_args: tuple[str, ...]
-    env: Path | None
-
-    @property
-    def options(self) -> pinned.AdapterOptions:
-        """The same for `loading`."""
-        from harness.models.external import pinned
-
-        return pinned.AdapterOptions(self.adapter_args, self.env)
-
-
-@dataclass(frozen=True)
 class ModelOptions:
     """How a model is opened: the options of every verb that does."""
 
@@ -83,7 +68,7 @@ class ModelOptions:
             self.revision,
             trust_remote_code=self.trust_remote_code,
             device=self.device,
-            adapter=self._adapter.options,
+            adapter=self.adapter,
         )
 
     def open(self, source: ModelSource) -> Classifier:
@@ -92,19 +77,9 @@ class ModelOptions:
 
         return loading.open_model(source, device=self.device, batch_size=self.batch_size, dtype=self.dtype)
 
-    def refuse_unused(self, *models: str) -> None:
-        """Refuse options of adapters where none of the models is one.
-
-        Raises:
-            BadInput: there are some.
-        """
-        from harness.models.checkpoints import is_adapter
-
-        if models and not any(map(is_adapter, models)):
-            self._adapter.options.refuse(models[0])
-
     @property
-    def _adapter(self) -> AdapterOptions:
+    def adapter(self) -> AdapterOptions:
+        """Those of an adapter."""
         return AdapterOptions(self.adapter_args, self.env)
 
 
@@ -175,7 +150,7 @@ _ADAPTER = (
     ),
 )
 
-adapter = bundle("adapter_options", AdapterOptions, *_ADAPTER)
+adapter = bundle("adapter", AdapterOptions, *_ADAPTER)
 """The options of an adapter, for a verb that opens no other model."""
 
 model = bundle(

@@ -68,7 +68,7 @@ def study(
 
     suite = open_suite(source)
     tasks = named_tasks(suite, task_names) or list(suite.tasks)
-    opening.refuse_unused(*models)
+    opening.adapter.refuse_without_adapter(*models)
     other_models = [opening.resolve(name) for name in models]
     given = [source.ref for source in other_models]
     studies = []

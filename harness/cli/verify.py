@@ -18,6 +18,7 @@ from harness.cli.options import refuse_with, refuse_without
 from harness.cli.selection import require_needed
 from harness.disk_errors import refuse_package
 from harness.errors import BadInput, NotValid
+from harness.models.external.options import AdapterOptions
 from harness.progress import live_table
 from harness.starter.paths import open_suite
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--signals", metavar="SOURCE", help="Signals folder, for entries made with a local one.")
 @options.repeatable("--model", "models", metavar="FOLDER", help="Model of an entry if it is a local folder.")
-@click.option("--adapter", metavar="FILE:CLASS", help="Adapter of an entry; its code is run.")
+@click.option("--adapter", "adapter_name", metavar="FILE:CLASS", help="Adapter of an entry; its code is run.")
 @options.adapter
 @options.repeatable(
     "--reference", "references", metavar="FOLDER", help="A local reference, to test this machine with."
@@ -58,8 +59,8 @@ def verify(
     paths: tuple[Path, ...],
     signals: str | None,
     models: tuple[str, ...],
-    adapter: str | None,
-    adapter_options: options.AdapterOptions,
+    adapter_name: str | None,
+    adapter: AdapterOptions,
     references: tuple[str, ...],
     everything: bool,
     out: Path,
@@ -108,7 +109,7 @@ def verify(
     folders = store.find_all(paths)
     for folder in () if no_write else folders:
         refuse_package(folder)
-    pinned_adapter = _pinned(adapter, adapter_options)
+    pinned_adapter = _pinned(adapter_name, adapter)
     session = VerificationSession.of(models, references, signals, pinned_adapter)
     require_needed(session.models, session.references, folders)
     private_suite = None if held_back is None else open_suite(held_back)
@@ -124,14 +125,14 @@ def verify(
     finish(outcomes, if_possible=if_possible, as_json=as_json)
 
 
-def _pinned(adapter: str | None, adapter_options: options.AdapterOptions) -> PinnedAdapter | None:
+def _pinned(name: str | None, adapter: AdapterOptions) -> PinnedAdapter | None:
     """The adapter that the maintainer names, which is run."""
-    if adapter is None:
+    if name is None:
         refuse_without("--adapter", "adapter_args", "env")
         return None
     from harness.models.external import pinned
 
-    return pinned.pin(adapter, adapter_options.options, device="cpu")
+    return pinned.pin(name, adapter, device="cpu")
 
 
 def _outcome(

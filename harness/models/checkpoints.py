@@ -79,7 +79,7 @@ def resolve(model: str, revision: str | None = None, *, trust_remote_code: bool 
     if not model:
         raise BadModel("no model given; name a folder or a Hub id, as in org/name")
     if is_adapter(model):
-        raise BadModel(f"{model} is an adapter; check, evaluate, extract and study run its code, not this")
+        raise BadModel(f"{model} is an adapter, and no code is run for what names it here")
     path = Path(model).expanduser()
     if path.is_dir():
         if revision is not None:

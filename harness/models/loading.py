@@ -17,7 +17,8 @@ from harness.models.checkpoints import Checkpoint, is_adapter
 from harness.models.classifiers import Classifier
 from harness.models.external import pinned
 from harness.models.external.classifier import AdapterClassifier
-from harness.models.external.pinned import AdapterOptions, PinnedAdapter
+from harness.models.external.options import AdapterOptions
+from harness.models.external.pinned import PinnedAdapter
 
 ModelSource: TypeAlias = Checkpoint | PinnedAdapter
 """What a model is opened from; both have a `ref`."""
@@ -97,8 +98,7 @@ def load(
         BadModel: it cannot be found, loaded or trusted.
         BadInput: no such device or arithmetic.
     """
-    if not is_adapter(model):
-        adapter.refuse(model)
+    adapter.refuse_without_adapter(model)
     source = resolve(model, revision, trust_remote_code=trust_remote_code, device=device, adapter=adapter)
     return open_model(source, device=device, batch_size=batch_size, dtype=dtype)
 

@@ -98,8 +98,12 @@ def test_its_own_signals_are_extracted_and_judged_by_the_references(model, argum
         lines.append(f"{i}.flac,{label}")
     (corpus / "metadata.csv").write_text("\n".join(lines) + "\n")
     out = tmp_path / "signals"
-    words = ("extract", model, *arguments, "--task", TASK, "--corpus", corpus, "--out", out)
-    assert run(*words, "--search", "gradient") == 0
+    words = ("extract", model, *arguments, "--task", TASK, "--corpus", corpus, "--out", tmp_path / "masks")
+    assert run(*words, "--search", "gradient", "--masks-only") == 0
+    words = ("download", tmp_path / "masks", "--task", TASK, "--corpus", corpus, "--out", out)
+    assert run(*words, "--reference", model, *arguments) == 0
+    assert run(*words, "--reference", model, *arguments, "--adapter-arg", "gain=2") == 2
+    assert "does not have the weights of any reference" in capsys.readouterr().err
     (reference,) = open_suite(str(out)).references(TASK)
     assert reference.facts.kind == "adapter"
     assert [count.n_signals for count in reference.counts] == [4]
@@ -134,6 +138,18 @@ def test_it_is_verified_only_by_who_names_it(model, arguments, folder, tmp_path,
     record = verification.read(folder)
     assert record is not None
     assert record.holds
+
+
+def test_it_opts_out_of_a_task(model, arguments, tmp_path, capsys):
+    words = ("opt-out", model, *arguments, "--task", TASK, "--author", "Ada", "--reason", "Trained on it.")
+    assert run(*words, "--out", tmp_path) == 0
+    (notice,) = tmp_path.rglob("*.json")
+    assert load_model(model, arguments).ref.revision in notice.read_text()
+
+
+def load_model(model, arguments):
+    name, _, value = arguments[1].partition("=")
+    return ge.load_model(model, arguments={name: value})
 
 
 def test_it_is_loaded_and_evaluated_from_python(model, arguments):

@@ -20,7 +20,7 @@ import soundfile
 import torch
 from safetensors.torch import save_file
 
-from harness.models.external.pinned import AdapterOptions
+from harness.models.external.options import AdapterOptions
 from harness.models.loading import load
 from tests.helpers import musicnn_adapter
 from tests.helpers.terminal_widths import shown

@@ -29,6 +29,7 @@ class OpenedAdapter:
     packages: Mapping[str, str]
     """Installed packages, with their versions."""
     takes_device: bool
+    """Whether it was given a device."""
 
 
 def open_in_process(file: Path, class_name: str, values: Mapping[str, str], device: str) -> OpenedAdapter:

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import BadInput, BadModel, likely
+from harness.errors import BadModel, likely
 from harness.model_facts import AdapterFacts
 from harness.models import checkpoints, devices
 from harness.models.external import settings as adapter_settings
 from harness.models.external.in_process import OpenedAdapter, open_in_process
+from harness.models.external.options import AdapterOptions
 from harness.models.external.settings import AdapterSettings
 from harness.types import ModelRef
 
@@ -36,62 +37,23 @@ SHIPPED = {
 
 
 @dataclass(frozen=True)
-class AdapterOptions:
-    """What a user gives to an adapter, and where it runs."""
-
-    arguments: tuple[str, ...] = ()
-    """`NAME=VALUE` each."""
-    requirements: Path | None = None
-    """Of an environment of its own; without them, and without any in its file, it runs in this one."""
-
-    def refuse(self, model: str) -> None:
-        """Refuse these options for a model that is no adapter.
-
-        Raises:
-            BadInput: there are some.
-        """
-        for option, is_given in (
-            ("--adapter-arg", bool(self.arguments)),
-            ("--env", self.requirements is not None),
-        ):
-            if is_given:
-                raise BadInput(
-                    f"{option} is for adapters, and {model} is none; an adapter is given as"
-                    " path/to/file.py:Class"
-                )
-
-    def by_name(self) -> dict[str, str]:
-        """The arguments.
-
-        Raises:
-            BadInput: one is not NAME=VALUE, or is given twice.
-        """
-        values: dict[str, str] = {}
-        for argument in self.arguments:
-            name, equals, value = argument.partition("=")
-            if not equals or not name.isidentifier():
-                raise BadInput(
-                    f"--adapter-arg {argument!r:.80}: expected NAME=VALUE, as in checkpoint=best.pth"
-                )
-            if name in values:
-                raise BadInput(f"--adapter-arg {name} is given twice; leave one of them out")
-            values[name] = value
-        return values
-
-
-@dataclass(frozen=True)
 class PinnedAdapter:
     """An adapter at one moment, ready to be asked."""
 
     ref: ModelRef
+    """`local/<its name>`, and the hashes of its facts."""
     name: str
     """File and class, as in `aasist.py:Aasist`."""
     file: Path
+    """Where its class is."""
     instance: Any
     """The object that answers; see `interface`."""
     settings: AdapterSettings
+    """Its attributes."""
     facts: AdapterFacts
+    """What it is made of, as in an entry."""
     device: str
+    """Where it runs."""
 
 
 def pin(model: str, options: AdapterOptions, *, device: str | None = None) -> PinnedAdapter:
@@ -158,11 +120,11 @@ def _open(
     """Construct it, in this process or in an environment of its own."""
     from harness.models.external import environments, isolated
 
-    if options.requirements is None and environments.head(file) is None:
+    if options.env is None and environments.head(file) is None:
         return open_in_process(file, class_name, arguments, device)
     instance = isolated.open_isolated(
         *(file, class_name, arguments),
-        requirements=options.requirements,
+        requirements=options.env,
         device=device,
     )
     return OpenedAdapter(instance, instance.modules, instance.packages, instance.takes_device)

@@ -27,23 +27,37 @@ class AdapterSettings:
     """The attributes of an adapter; see `interface`."""
 
     name: str
+    """What the model is called, in letters that an id may have."""
     class_names: tuple[str, ...]
+    """Its classes, by index."""
     sample_rate_hz: int
+    """What it expects."""
     min_samples: int
+    """Shortest waveform that it takes."""
     window_seconds: float | None
+    """What it takes of a clip, from the start; None for any length, and where it does not say."""
     has_window: bool
     """Whether it states `window_seconds`."""
     fixed_length: bool
+    """Whether it brings waveforms of all lengths to one."""
     weights: tuple[Path, ...]
+    """Existing files, absolute."""
     prompts_sha256: str | None
+    """Of its prompts as JSON; None where it has none."""
     kind: Kind
+    """Any but `head`."""
     n_parameters: int | None
+    """Number of weights; None where it does not say."""
     licence: str | None
+    """Of the model; None where it does not say."""
     trained_on: tuple[str, ...] | None
+    """Datasets; None where it names none."""
     threshold: float | None
-    """None for an adapter with logits; so are the next two."""
+    """Of an adapter with scores; None for one with logits, as are the next two."""
     above: str | None
+    """The class of a score above it."""
     threshold_source: str | None
+    """Where it comes from, in its author's words."""
 
 
 def read(name: str, instance: Any, file: Path) -> AdapterSettings:

@@ -13,7 +13,7 @@ from harness.errors import BadInput, BadModel
 from harness.models import checkpoints
 from harness.models.external import pinned
 from harness.models.external.classifier import _two_logits
-from harness.models.external.pinned import AdapterOptions
+from harness.models.external.options import AdapterOptions
 from harness.models.loading import load, resolve
 from tests.helpers import toy_adapters
 
@@ -247,7 +247,7 @@ def test_options_of_a_checkpoint_are_refused(tmp_path):
 def test_a_checkpoint_is_no_adapter_whatever_its_name(tmp_path, name, monkeypatch):
     toy_adapters.write(tmp_path, "raise SystemExit('run')")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadModel, match="run its code, not this"):
+    with pytest.raises(BadModel, match="no code is run for what names it here"):
         checkpoints.resolve(name)
 
 

@@ -24,7 +24,7 @@ from harness.errors import BadModel
 from harness.models import devices
 from harness.models.external import answers, environments, imports
 from harness.models.external.isolated import IsolatedAdapter, open_isolated
-from tests.helpers.adapters import FAILS, ends, is_running
+from tests.helpers.failing_adapters import FAILS, ends, is_running
 from tests.helpers.repository import ROOT
 
 Opener = Callable[..., IsolatedAdapter]
