@@ -2,13 +2,14 @@
 # `make docs` builds the documentation into build/docs, `make docs-serve` shows it while it is written, `make docs-test`
 # runs everything in it;
 # `make coverage` says which lines the unit tests do not reach; `make test-lowest` runs them with the lowest versions
-# that pyproject.toml accepts; `make audit` looks for known vulnerabilities of the versions in constraints.txt.
+# that pyproject.toml accepts; `make audit` looks for known vulnerabilities of the versions in constraints.txt;
+# `make bench` measures how fast everything is, in half an hour.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-all lint docs docs-test docs-serve coverage test-lowest audit clean
+.PHONY: demo test test-all lint docs docs-test docs-serve coverage test-lowest audit bench clean
 
 # One thread for the model: one this small loses more time waiting for a second one than it gains. The board has its
 # entry, and those of the other models in submissions/.
@@ -80,6 +81,10 @@ test-lowest:
 	  -c .ci/constraints.lowest -e '.[test]'
 	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto --dist loadfile -m "not slow" tests/unit \
 	  --ignore tests/unit/cluster --ignore tests/unit/leaderboard/app --ignore tests/unit/starter
+
+# With BENCH, some of them or other settings: tests/benchmarks/README.md.
+bench: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks $(BENCH)
 
 audit:
 	$(PYTHON) .ci/audit.py

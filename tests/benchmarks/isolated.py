@@ -12,14 +12,10 @@ of those of the turns, with its 95 % interval between order statistics.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +24,7 @@ from harness.metrics.estimates import median
 from harness.models.external import answers, imports
 from harness.models.external.isolated import open_isolated
 from harness.seeds import generator
+from tests.benchmarks.figures import RESULTS, Figure, write
 
 RATE, N_CLIPS, TIMES = 16_000, 4, 11
 ADAPTERS = """
@@ -60,7 +57,7 @@ class Nothing(Base):
 def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description="An adapter in a process of its own against one in this.")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -98,10 +95,18 @@ def main() -> None:
                         }
                     )
                     print(rows[-1], flush=True)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {version('torch')}"
-    args.out.mkdir(parents=True, exist_ok=True)
-    result = {"machine": machine, "rows": rows}
-    (args.out / "isolated.json").write_text(json.dumps(result, indent=1) + "\n")
+    figures = [
+        Figure(
+            f"isolated / in this process, {row['clip_seconds']} s",
+            row["ratio"][0],
+            target=1.1,
+            n=TIMES,
+            interval=(row["ratio"][1], row["ratio"][2]),
+        )
+        for row in rows
+        if row["adapter"] == "Base"
+    ]
+    write(args.out, "isolated", figures, rows=rows)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """The page of a task with 10,000 models, in a browser: when it is painted, how long a sort and a filter take.
 
-    python -m tests.benchmarks.pages     (from the root of the repository)
+    python -m tests.benchmarks.pages [--out FOLDER]     (from the root of the repository)
 
 Medians over fresh visits; a sort and a filter are timed with the layout of the page that follows them.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -21,12 +22,15 @@ from leaderboard.board import ranking as table
 from leaderboard.board.matrix import matrix_of
 from leaderboard.board.types import Board, Ranking, Row
 from leaderboard.site import task_page
+from tests.benchmarks.figures import RESULTS, Figure, write
 from tests.helpers.chromium import CHROMIUM, OPTIONS
 from tests.helpers.entries import make_entry
 from tests.helpers.families import FAMILIES
 
 N_ROWS = 10_000
 N_VISITS = 9
+TARGETS = {"first paint": 1000.0, "sort by transfer": 100.0, "sort by model": 100.0}
+"""Milliseconds, by what is measured."""
 
 _PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 _LOADED = "performance.getEntriesByType('navigation')[0].loadEventEnd"
@@ -62,7 +66,7 @@ def made_up(n: int, n_references: int = 60) -> Board:
     return Board((Ranking(entry.task, entry.signals, entry.protocol, False, tuple(rows), (), matrices),))
 
 
-def write(path: Path, board: Board) -> None:
+def write_page(path: Path, board: Board) -> None:
     """The page of the first task of a board, alone."""
     task = board.tasks[0]
     models = [row.entry.model for ranking in board.rankings for row in ranking.all_rows]
@@ -72,8 +76,11 @@ def write(path: Path, board: Board) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
-    told: dict[str, Callable[[Page], float]] = {
+    """Measure, and write what was measured."""
+    parser = argparse.ArgumentParser(description="The page of a task with 10,000 models, in a browser.")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    args = parser.parse_args()
+    measures: dict[str, Callable[[Page], float]] = {
         "first paint": lambda page: page.evaluate(_PAINTED),
         "loaded, table and heat map shown": lambda page: page.evaluate(_LOADED),
         "sort by transfer": lambda page: page.evaluate(_SORT, "transfer"),
@@ -81,24 +88,27 @@ def main() -> None:
         "filter, first letter": lambda page: page.evaluate(_FILTER, "m"),
         "filter, whole name": lambda page: page.evaluate(_FILTER, "model-09999"),
     }
-    times: dict[str, list[float]] = {name: [] for name in told}
+    times: dict[str, list[float]] = {name: [] for name in measures}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         path = Path(folder) / "task.html"
-        write(path, made_up(N_ROWS))
+        write_page(path, made_up(N_ROWS))
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS])
         for _ in range(N_VISITS):
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.goto(path.as_uri())
             page.wait_for_function(f"{_LOADED} > 0")
-            for name, measure in told.items():
+            for name, measure in measures.items():
                 times[name].append(measure(page))
             n_elements = page.evaluate("document.querySelectorAll('*').length")
             page.close()
         size = path.stat().st_size / 1e6
         browser.close()
-    print(f"{N_ROWS:,} rows, {size:.1f} MB, {n_elements:,} elements on the page; median and largest:")
-    for name, values in times.items():
-        print(f"| {name} | {statistics.median(values):.0f} ms | {max(values):.0f} ms |")
+    figures = [
+        Figure(name, statistics.median(values), "ms", target=TARGETS.get(name), n=N_VISITS)
+        for name, values in times.items()
+    ]
+    largest = {name: max(values) for name, values in times.items()}
+    write(args.out, "pages", figures, largest=largest, megabytes=size, elements=n_elements)
 
 
 if __name__ == "__main__":

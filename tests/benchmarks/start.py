@@ -1,15 +1,19 @@
 """How long the command line takes to begin: help, version and completion, against an empty click program.
 
-python -m tests.benchmarks.start
+python -m tests.benchmarks.start [--out FOLDER]     (from the root of the repository)
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import statistics
 import subprocess
 import sys
+from pathlib import Path
+
+from tests.benchmarks.figures import RESULTS, Figure, write
 
 PEER = "import click; click.command()(lambda: None).main(['--help'], standalone_mode=False)"
 MAIN = "import sys; sys.argv = ['goodenough', *{words!r}]; from harness.cli import main; main()"
@@ -29,7 +33,10 @@ def seconds(code: str, environment: dict[str, str]) -> float:
 
 
 def main() -> None:
-    """Print a table."""
+    """Measure, and write what was measured."""
+    parser = argparse.ArgumentParser(description="How long the command line takes to begin.")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    args = parser.parse_args()
     plain = dict(os.environ)
     completing = plain | {
         "_GOODENOUGH_COMPLETE": "bash_complete",
@@ -37,7 +44,7 @@ def main() -> None:
         "COMP_CWORD": "3",
     }
     peer = seconds(PEER, plain)
-    print("| command | CPU s | an empty click program is 1 |\n| --- | --- | --- |")
+    figures = []
     for name, words, environment in (
         ("--help", ["--help"], plain),
         ("--version", ["--version"], plain),
@@ -45,7 +52,9 @@ def main() -> None:
         ("completion of a task", [], completing),
     ):
         own = seconds(MAIN.format(words=words), environment)
-        print(f"| `{name}` | {own:.2f} | {own / peer:.1f} |")
+        figures.append(Figure(name, own, "CPU s", target=0.3, n=RUNS))
+        figures.append(Figure(f"{name} / an empty click program", own / peer, n=RUNS))
+    write(args.out, "start", figures)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """A study at full size: 60 references, 1,000 clips, 32 million verdicts on signals and controls.
 
-    python -m tests.benchmarks.study     (from the root of the repository)
+    python -m tests.benchmarks.study [--out FOLDER]     (from the root of the repository)
 
 Everything `metrics.study` counts of one family, from answers made up by chance; time and peak memory.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from harness.schemas import Entry, ReferenceCounts
 from harness.seeds import generator
 from harness.tasks import TASKS
 from harness.types import N_MATCHED, N_SWAPS, LabelMap, ModelRef, signal_id
+from tests.benchmarks.figures import RESULTS, Figure, write
 from tests.helpers.entries import make_entry
 from tests.helpers.families import HEADLINE
 
@@ -42,7 +44,10 @@ def answers(
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and write what was measured."""
+    parser = argparse.ArgumentParser(description="A study at full size.")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    args = parser.parse_args()
     template, _ = make_entry(n_clips=4, n_degenerate=0)
     models = [ModelRef(f"toys/r{j:02}", f"{j:040x}", f"{j:064x}") for j in range(N_REFERENCES)]
     counts = [ReferenceCounts(m, HEADLINE, N_CLIPS, 0, "angry") for m in models]
@@ -78,10 +83,18 @@ def main() -> None:
     found = family_study(TASK, counts, made, HEADLINE, {})
     seconds = time.perf_counter() - start
     status = Path("/proc/self/status").read_text()
-    peak = int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 2**20
-    print(
-        f"{found.transfer.n:,} verdicts on signals, {len(found.pairs):,} pairs, {len(found.compared):,}"
-        f" comparisons: {seconds:.0f} s; peak {peak:.1f} GiB, verdicts included."
+    peak = int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 1024
+    figures = [
+        Figure("60 references, 1,000 clips", seconds, "s", target=60, n=1),
+        Figure("peak, verdicts included", peak, "MiB", target=4096, n=1),
+    ]
+    write(
+        args.out,
+        "study",
+        figures,
+        verdicts_on_signals=found.transfer.n,
+        pairs=len(found.pairs),
+        comparisons_of_judges=len(found.compared),
     )
 
 
