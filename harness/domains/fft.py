@@ -38,9 +38,13 @@ def keep(X: Spectrum, masks: Mask, n_samples: int) -> Waveform:
     rows = np.atleast_2d(masks)
     signals = np.empty((len(rows), n_samples), dtype=np.float32)
     step = max(1, _SAMPLES_IN_CACHE // n_samples)
+    kept = np.empty((min(step, len(rows)), len(X)), dtype=np.complex128)
     for at in range(0, len(rows), step):
-        block = np.where(rows[at : at + step], X, 0)
-        signals[at : at + step] = scipy.fft.irfft(block, n_samples, axis=-1)
+        some = rows[at : at + step]
+        block = kept[: len(some)]
+        block[...] = 0
+        np.copyto(block, X, where=some)
+        signals[at : at + step] = scipy.fft.irfft(block, n_samples, axis=-1, overwrite_x=True)
     return signals.reshape(*masks.shape[:-1], n_samples)
 
 

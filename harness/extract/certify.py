@@ -119,7 +119,7 @@ def _survival(listener: Listener, run: SearchTask, stand_ins: StandIns) -> tuple
 def _is_certified(run: SearchTask, logits: Logits) -> bool:
     objective = replace(run.state.objective, n_draws=1)  # what is published has one rest
     parts = np.array([objective.alone, objective.without])[: len(logits)]
-    return objective.is_met(logits[parts], run.whole_clip.is_expected)
+    return bool(objective.are_met(logits[parts], run.whole_clip.is_expected)[0])
 
 
 def _failure(run: SearchTask, logits: Logits) -> str:

@@ -80,20 +80,23 @@ class Gradient:
 def _searching(energy: FloatArray, rng: np.random.Generator, grid: Grid, *, white_box: bool) -> Searching:
     n_atoms = len(energy)
     atoms, n_pieces, is_single = np.arange(n_atoms), _PIECES, False
-    orders = _rankings(energy, rng, grid)
+    shuffled = rng.permutation(n_atoms)
+    orders = _rankings(energy, shuffled, grid, _SHORT + 1)
     while not is_single:
         slope_rankings: list[Order] = []
         if white_box:
             slope = yield Slope(mask_of(atoms, n_atoms))
             white_box = slope is not None
             slope_rankings = _steepest(slope, energy, atoms) if slope is not None else []
-        rankings = [*slope_rankings, *(order[np.isin(order, atoms)] for order in orders)]
+        rankings = [*slope_rankings, *(_within(order, atoms) for order in orders)]
         prefix = yield from shortest_prefix(
             rankings, n_atoms, growth=2.0, at_once=1 if slope_rankings else 2, most=_SHORT
         )
         if prefix is not None:
             atoms = prefix
             break
+        if len(atoms) == n_atoms:
+            orders = _rankings(energy, shuffled, grid, n_atoms)
         piece = _pieces(atoms, grid, n_pieces)
         loudest = np.argsort(-np.bincount(piece[atoms], energy[atoms]), kind="stable")
         is_single = len(loudest) == len(atoms)
@@ -102,7 +105,7 @@ def _searching(energy: FloatArray, rng: np.random.Generator, grid: Grid, *, whit
             n_pieces *= 4  # few could go: smaller ones may
         atoms = np.flatnonzero(np.isin(piece, pieces))
     else:
-        atoms = orders[0][np.isin(orders[0], atoms)]
+        atoms = _within(orders[0], atoms)
     atoms = yield from _reduce(atoms, n_atoms)
     return SearchResult(mask_of(atoms, n_atoms), Minimal.guarantee)
 
@@ -131,30 +134,42 @@ def _reduce(atoms: Order, n_atoms: int) -> Asking[Order]:
     return (yield from delta_debug(ordered_atoms, n_atoms, size=len(others) // 8))
 
 
-# ---- rankings: all atoms, most important first -----------------------------------------------------
+def _within(order: Order, atoms: Order) -> Order:
+    """Those of a ranking that are among the atoms."""
+    return order if len(atoms) > len(order) else order[np.isin(order, atoms)]
 
 
-def _rankings(energy: FloatArray, rng: np.random.Generator, grid: Grid) -> list[Order]:
-    """Those that ask no model.
+# ---- rankings: most important first ----------------------------------------------------------------
+
+
+def _rankings(energy: FloatArray, shuffled: Order, grid: Grid, most: int) -> list[Order]:
+    """The first atoms, at most so many, of those that ask no model.
 
     By energy; by energy against that of the region around, half and in full; the loudest of every region,
     then the second of every region, and so on; at random.
     """
-    n_atoms = len(energy)
     region = grid.regions(_REGIONS)
     sizes = np.bincount(region)
     region_energy = np.maximum(np.bincount(region, energy) / sizes, _TINY)[region]
-    rank_in_region = np.empty(n_atoms, dtype=np.int64)
-    rank_in_region[np.lexsort((-energy, region))] = np.arange(n_atoms) - np.repeat(
-        np.cumsum(sizes) - sizes, sizes
-    )
+    loudest = np.argsort(-energy, kind="stable")
+    # Of whole numbers of 16 bits a stable sort is linear: none of energies but the first.
+    by_region = np.argsort(region[loudest].astype(np.uint16), kind="stable")
+    rank_in_region = np.empty(len(energy), dtype=np.uint16 if len(energy) < 1 << 16 else np.int64)
+    rank_in_region[by_region] = np.arange(len(energy)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return [
-        np.argsort(-energy, kind="stable"),
-        np.argsort(-energy / np.sqrt(region_energy), kind="stable"),
-        np.argsort(-energy / region_energy, kind="stable"),
-        np.lexsort((-energy, rank_in_region)),
-        rng.permutation(n_atoms),
+        loudest[:most],
+        _highest(energy / np.sqrt(region_energy), most),
+        _highest(energy / region_energy, most),
+        loudest[np.argsort(rank_in_region, kind="stable")[:most]],
+        shuffled[:most],
     ]
+
+
+def _highest(score: FloatArray, most: int) -> Order:
+    """The atoms of the highest scores, at most so many; of equal ones the first comes first."""
+    least = np.partition(score, max(0, len(score) - most))[max(0, len(score) - most)]
+    atoms = np.flatnonzero(score >= least)
+    return atoms[np.argsort(-score[atoms], kind="stable")][:most]
 
 
 def _steepest(slope: FloatArray, energy: FloatArray, atoms: Order) -> list[Order]:

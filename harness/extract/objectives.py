@@ -12,13 +12,12 @@ Source: Kelly & Chockler (FreqReX, arXiv 2601.16675). Departures: margins, and t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.types import MIN_MARGIN, Mask
+from harness.types import MIN_MARGIN, FloatArray, Mask
 
 TOLERANCE = 0.01
 """Probability by which a complete set may miss that of the whole clip, either way."""
@@ -53,30 +52,26 @@ class Objective:
         parts = [masks] * (self.alone * self.n_draws) + [~masks] * (self.without * self.n_draws)
         return np.stack(parts, axis=1).reshape(-1, masks.shape[1])
 
-    def is_met(self, logits: Logits, is_expected: Mask) -> bool:
-        """Whether a mask reaches the objective.
+    def are_met(self, logits: Logits, is_expected: Mask) -> Mask:
+        """(m,) whether each of some masks reaches the objective.
 
         Args:
-            logits: (n_signals, n_classes) logits of the signals of the mask.
+            logits: (m * n_signals, n_classes) logits of the signals of the masks, as by `signal_masks`.
             is_expected: (n_classes,) the classes that mean what the whole clip gets.
         """
-        alone, without = np.split(logits, [self.alone * self.n_draws])
-        is_given = [self._is_enough(row, is_expected) for row in alone]
-        is_lost = [margin(row, is_expected) <= -MIN_MARGIN for row in without]
-        return (not self.alone or self._in_enough_draws(is_given)) and (
-            not self.without or self._in_enough_draws(is_lost)
-        )
-
-    def _in_enough_draws(self, answers: Sequence[bool]) -> bool:
-        """The first draw is the one that is published."""
-        return answers[0] and sum(answers) >= self.robust * self.n_draws
-
-    def _is_enough(self, logits: Logits, is_expected: Mask) -> bool:
-        """Whether a signal, alone, gets the class with a margin, and the confidence."""
-        if margin(logits, is_expected) < MIN_MARGIN:
-            return False
+        margins = _margins(logits, is_expected).reshape(-1, self.n_signals)
+        is_given = margins[:, : self.alone * self.n_draws] >= MIN_MARGIN
+        is_lost = margins[:, self.alone * self.n_draws :] <= -MIN_MARGIN
         low, high = self.confidence
-        return (low, high) == (0.0, 1.0) or low <= probability(logits, is_expected) <= high
+        if (low, high) != (0.0, 1.0):
+            rows = logits.reshape(len(margins), self.n_signals, -1)
+            for mask, draw in np.argwhere(is_given):
+                is_given[mask, draw] = low <= probability(rows[mask, draw], is_expected) <= high
+        is_met = np.ones(len(margins), dtype=bool)
+        for answers in (is_given, is_lost):
+            if answers.shape[1]:  # the first draw is the one that is published
+                is_met &= answers[:, 0] & (answers.sum(axis=1) >= self.robust * self.n_draws)
+        return is_met
 
 
 def sufficient(least: float = 0.0) -> Objective:
@@ -99,6 +94,12 @@ def complete(p_whole: float) -> Objective:
 def margin(logits: Logits, is_expected: Mask) -> float:
     """Best logit among the expected classes minus the best among the others."""
     return float(logits[is_expected].max()) - float(logits[~is_expected].max())
+
+
+def _margins(logits: Logits, is_expected: Mask) -> FloatArray:
+    """(n,) `margin` of each row of (n, n_classes)."""
+    best, best_other = logits[:, is_expected].max(axis=1), logits[:, ~is_expected].max(axis=1)
+    return np.asarray(best.astype(np.float64) - best_other)
 
 
 def probability(logits: Logits, is_expected: Mask) -> float:

@@ -10,7 +10,7 @@ counts as SLOPE_QUERIES.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -24,6 +24,9 @@ from harness.types import Clip, FloatArray, Mask, Waveform
 
 _SAMPLES_AT_ONCE = 1 << 22
 """Samples of masked signals held at a time: 16 MiB of float32."""
+
+_WHOLE_BATCHES = 64
+"""Signals of which a multiple is held, where that many fit: a model's batches are such powers of two."""
 
 SLOPE_QUERIES = 3
 """What a slope counts as: a backward pass costs about two forward passes."""
@@ -118,28 +121,27 @@ class SearchState:
             waveforms = listener.keep(coefficients, masks, self.domain.n_samples)
         return self.domain.keep(coefficients, masks) if waveforms is None else waveforms
 
-    def unknown(self, masks: Mask) -> Iterator[Mask]:
+    def unknown(self, masks: Mask) -> Mask:
         """Those of the masks, each once, that were never asked."""
-        keys = set(self._answers)
-        for mask in masks:
-            key = _key(mask)
-            if key not in keys:
-                keys.add(key)
-                yield mask
+        first = {key: i for i, key in reversed(list(enumerate(_keys(masks)))) if key not in self._answers}
+        return masks[sorted(first.values())]
 
-    def learn(self, mask: Mask, logits: Logits) -> None:
-        """Remember what the model said, (objective.n_signals, n_classes), of the signals of a mask."""
-        is_met = self.objective.is_met(logits, self.is_expected)
+    def learn(self, masks: Mask, logits: Logits) -> None:
+        """Remember what the model said, (m * objective.n_signals, n_classes), of the signals of masks."""
+        is_met = self.objective.are_met(logits, self.is_expected)
         self.n_queries += len(logits)
-        self._answers[_key(mask)] = is_met
-        if is_met and mask.sum() < self.smallest.sum():
-            self.smallest = mask.copy()
+        self._answers.update(zip(_keys(masks), map(bool, is_met), strict=True))
+        if is_met.any():
+            met = masks[is_met]
+            sizes = np.count_nonzero(met, axis=1)
+            if sizes.min() < np.count_nonzero(self.smallest):
+                self.smallest = met[int(np.argmin(sizes))].copy()
 
     def answers(self, question: Question) -> Mask | FloatArray | None:
         """(m,) answers to masks that were all asked, or the slope that was."""
         if isinstance(question, Slope):
             return self.slope
-        return np.array([self._answers[_key(mask)] for mask in question])
+        return np.array([self._answers[key] for key in _keys(question)])
 
     def learn_slope(self, gradient: Waveform) -> None:
         """Keep the slope with the gain of each atom, at gain 1."""
@@ -159,30 +161,34 @@ def ask(listener: Listener, questions: Sequence[tuple[SearchState, Question]]) -
         if isinstance(question, Slope):
             _ask_slope(listener, state, question)
             continue
-        for mask in state.unknown(question):
-            chunk.append((state, mask))
-            n_samples += len(state.clip.waveform) * state.objective.n_signals
-            if n_samples >= _SAMPLES_AT_ONCE:
+        masks = state.unknown(question)
+        most = _samples_at_once(len(state.clip.waveform))
+        of_mask = len(state.clip.waveform) * state.objective.n_signals
+        while len(masks):
+            some, masks = np.split(masks, [max(1, (most - n_samples) // of_mask)])
+            chunk.append((state, some))
+            n_samples += len(some) * of_mask
+            if n_samples + of_mask > most:
                 _ask(listener, chunk)
                 chunk, n_samples = [], 0
     if chunk:
         _ask(listener, chunk)
 
 
+def _samples_at_once(of_signal: int) -> int:
+    """Samples held at a time, of signals of so many."""
+    n_signals = _SAMPLES_AT_ONCE // of_signal
+    return max(n_signals - n_signals % _WHOLE_BATCHES, min(n_signals, _WHOLE_BATCHES)) * of_signal
+
+
 def _ask(listener: Listener, chunk: Sequence[tuple[SearchState, Mask]]) -> None:
-    waveforms: list[Waveform] = []
-    at = 0
-    while at < len(chunk):
-        state, end = chunk[at][0], at
-        while end < len(chunk) and chunk[end][0] is state:
-            end += 1
-        waveforms.extend(state.signals(np.stack([mask for _, mask in chunk[at:end]]), listener))
-        at = end
+    waveforms = [x for state, masks in chunk for x in state.signals(masks, listener)]
     logits = listener.logits(waveforms, chunk[0][0].clip.sample_rate_hz)
     at = 0
-    for state, mask in chunk:
-        state.learn(mask, logits[at : at + state.objective.n_signals])
-        at += state.objective.n_signals
+    for state, masks in chunk:
+        n = len(masks) * state.objective.n_signals
+        state.learn(masks, logits[at : at + n])
+        at += n
 
 
 def _ask_slope(listener: Listener, state: SearchState, question: Slope) -> None:
@@ -195,5 +201,7 @@ def _ask_slope(listener: Listener, state: SearchState, question: Slope) -> None:
             state.learn_slope(gradients[0])
 
 
-def _key(mask: Mask) -> bytes:
-    return hashlib.blake2b(np.packbits(mask).tobytes(), digest_size=16).digest()
+def _keys(masks: Mask) -> list[bytes]:
+    """A key of each mask, (m, n_atoms)."""
+    rows = np.packbits(masks, axis=1)
+    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]

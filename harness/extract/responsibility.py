@@ -80,7 +80,7 @@ def _repetition(grid: Grid, splits: int, rng: np.random.Generator) -> Asking[Flo
         if not unions:  # all of its atoms are in one part, which is cut in the next turn
             queue.append((regions[0], context))
             continue
-        answers = yield np.stack([context | _union(parts, u) for u in unions])
+        answers = yield _unions(context, parts, unions)
         passing = [set(u) for u, passes in zip(unions, answers, strict=True) if passes]
         minimal = [u for u in passing if not any(other < u for other in passing)]
         for i, part in enumerate(parts):
@@ -90,7 +90,7 @@ def _repetition(grid: Grid, splits: int, rng: np.random.Generator) -> Asking[Flo
         smallest_unions = [u for u in minimal if len(u) == min(map(len, minimal))]
         union = sorted(smallest_unions[int(rng.integers(len(smallest_unions)))])
         for i in union:
-            others = context | _union(parts, [j for j in union if j != i])
+            (others,) = _unions(context, parts, [[j for j in union if j != i]])
             if np.count_nonzero(parts[i]) > 1:
                 queue.append((regions[i], others))
     return share
@@ -120,8 +120,13 @@ def _inside(grid: Grid, region: Region) -> Mask:
     return inside & (grid.columns >= columns[0]) & (grid.columns < columns[1])
 
 
-def _union(parts: Sequence[Mask], indices: Sequence[int]) -> Mask:
-    return np.logical_or.reduce([parts[i] for i in indices]) if len(indices) else np.zeros_like(parts[0])
+def _unions(context: Mask, parts: Sequence[Mask], unions: Sequence[Sequence[int]]) -> Mask:
+    """(m, n_atoms) what is held, (n_atoms,), and each of some unions of parts by index."""
+    masks = np.repeat(context[None], len(unions), axis=0)
+    for mask, union in zip(masks, unions, strict=True):
+        for i in union:
+            mask |= parts[i]
+    return masks
 
 
 def _side_by_side(searches: Sequence[Asking[FloatArray]]) -> Asking[list[FloatArray]]:

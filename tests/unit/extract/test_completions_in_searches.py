@@ -63,7 +63,7 @@ def test_an_objective_is_met_in_a_share_of_its_draws(make, robust, n_right, is_m
     sign = 1.0 if objective.alone else -1.0
     rows = [[0.0, sign if i < n_right else -sign, 0.0] for i in range(4)]
     assert objective.n_signals == 4
-    assert objective.is_met(np.array(rows, dtype=np.float32), IS_EXPECTED) is is_met
+    assert objective.are_met(np.array(rows, dtype=np.float32), IS_EXPECTED).tolist() == [is_met]
 
 
 def test_an_objective_of_both_sides_hears_every_draw_of_either():
@@ -79,7 +79,7 @@ def test_an_objective_of_both_sides_hears_every_draw_of_either():
         ([right, right, right, right], False),
         ([wrong, wrong, wrong, wrong], False),
     ):
-        assert objective.is_met(np.array(rows, dtype=np.float32), IS_EXPECTED) is is_met
+        assert objective.are_met(np.array(rows, dtype=np.float32), IS_EXPECTED).tolist() == [is_met]
 
 
 # --- searches
@@ -133,7 +133,7 @@ def test_where_not_even_all_atoms_are_enough_there_is_no_signal():
     task = SearchTask(BLOCKS, whole, clip, "toys/meter", Limits(completion=NOISE))
     np.testing.assert_array_equal(task.question, [[False] * 10, [True] * 10])
     for mask in task.question:
-        task.state.learn(mask, np.array([[0.0, 1.0]], dtype=np.float32))
+        task.state.learn(mask[None], np.array([[0.0, 1.0]], dtype=np.float32))
     task.advance()
     assert task.is_done
     assert task.result is None

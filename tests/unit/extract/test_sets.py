@@ -150,7 +150,7 @@ def test_sets_survive_the_journal(label_map, journal):
 def test_when_an_aim_is_reached(aim, alone, without, reached):
     rows = [[0.0, x, 0.0] for x in (alone, without) if x is not None]
     assert aim.n_signals == len(rows)
-    assert aim.is_met(np.array(rows, dtype=np.float32), IS_EXPECTED) is reached
+    assert aim.are_met(np.array(rows, dtype=np.float32), IS_EXPECTED).tolist() == [reached]
 
 
 @given(st.integers(1, 5), st.integers(1, 30))
