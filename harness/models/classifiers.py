@@ -11,8 +11,11 @@ themselves.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import takewhile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +40,9 @@ _LONGEST_MINIMUM = 60
 
 class Classifier:
     """A loaded model. Made by `loading.load` or `loading.open_model`."""
+
+    _has_features = False
+    """Whether features are made of a batch before the model takes it."""
 
     def __init__(
         self,
@@ -101,34 +107,40 @@ class Classifier:
         lengths = [self._length(len(waveform)) for waveform in inputs]
         order = sorted(range(len(inputs)), key=lambda i: -lengths[i])
         start, length = 0, -1
-        while start < len(order):
-            longest = order[start]
-            if lengths[longest] != length:
-                length = lengths[longest]
-                if len(inputs) > 1:
-                    self._require_room(inputs[longest], length)
-            end = start + 1
-            while end < len(order) and end - start < self.batch_size and lengths[order[end]] == length:
-                end += 1
-            batch = order[start:end]
-            batch_logits = self._forward([inputs[i] for i in batch])
-            if batch_logits is None:
-                self.batch_size = self._halve(len(batch), inputs[batch[0]])
-                continue
-            if batch_logits.shape != (len(batch), len(self.class_names)):
-                raise BadModel(
-                    f"{self.ref.repo_id} gave logits of shape {batch_logits.shape} for"
-                    f" {plural(len(batch), 'clip')}; expected one for each clip and each of its"
-                    f" {plural(len(self.class_names), 'class')}"
-                )
-            logits[batch] = batch_logits
-            start = end
+        with _Ahead(lambda batch: self._features([inputs[i] for i in batch])) as ahead:
+            while start < len(order):
+                batch = self._next_batch(order[start:], lengths, inputs, length)
+                clips, length = [inputs[i] for i in batch], lengths[batch[0]]
+                features = ahead.take(batch)
+                if self._has_features and (following := order[start + len(batch) :]):
+                    ahead.prepare(self._next_batch(following, lengths, inputs, length))
+                batch_logits = self._forward(clips, features)
+                if batch_logits is None:
+                    self.batch_size = self._halve(len(batch), clips[0])
+                    continue
+                if batch_logits.shape != (len(batch), len(self.class_names)):
+                    raise BadModel(
+                        f"{self.ref.repo_id} gave logits of shape {batch_logits.shape} for"
+                        f" {plural(len(batch), 'clip')}; expected one for each clip and each of its"
+                        f" {plural(len(self.class_names), 'class')}"
+                    )
+                logits[batch] = batch_logits
+                start += len(batch)
         if not np.isfinite(logits).all():
             raise BadModel(
                 f"{self.ref.repo_id} gave logits that are not finite; are its weights damaged, or were they"
                 " trained in a precision that overflowed?"
             )
         return logits
+
+    def _next_batch(
+        self, order: Sequence[int], lengths: Sequence[int], inputs: Sequence[Waveform], length: int
+    ) -> list[int]:
+        """The first of some clips, by index: as many of one length as make a batch; `length` had room."""
+        first = order[0]
+        if lengths[first] != length and len(inputs) > 1:
+            self._require_room(inputs[first], lengths[first])
+        return list(takewhile(lambda i: lengths[i] == lengths[first], order[: self.batch_size]))
 
     def measured_window(self) -> tuple[float, WindowPlace] | None:
         """How much of a clip moves its logits, found by asking it; see `windows.measure`."""
@@ -163,6 +175,7 @@ class Classifier:
     def keep(self, X: NDArray[np.complex128], masks: Mask, n_samples: int) -> Waveform | None:
         """Masked signals, (m, n_samples) float32 of a spectrum (N,) and kept bins (m, N), made on the card.
 
+        Their rows may be tensors that stay there: `logits` takes them as they are.
         None where scipy makes them: on the processor, and for models that take no part in it.
         """
         return None
@@ -179,7 +192,11 @@ class Classifier:
         """
         return None
 
-    def _prepare(self, waveform: Waveform, sample_rate_hz: int) -> Waveform:
+    def _prepare(self, waveform: Any, sample_rate_hz: int) -> Any:
+        if not isinstance(waveform, np.ndarray):  # made by `keep`, and on the device
+            if sample_rate_hz == self.facts.sample_rate_hz and len(waveform) >= self.min_samples:
+                return waveform
+            waveform = waveform.cpu().numpy()
         if waveform.ndim != 1 or waveform.dtype != np.float32:
             raise BadInput(
                 f"a waveform must be mono float32 (n_samples,); found {waveform.dtype} {waveform.shape};"
@@ -205,7 +222,9 @@ class Classifier:
         if self.batch_size == 1 or self.device != "cpu":
             return
         if length > self._need.length:
-            self._need.measure(lambda: self._forward([waveform]), length, self.batch_size)
+            self._need.measure(
+                lambda: self._forward([waveform], self._features([waveform])), length, self.batch_size
+            )
         fitting, free = self._need.fitting(self.batch_size, length)
         if (fitting := max(1, fitting)) < self.batch_size:
             seconds, n_bytes = len(waveform) / self.facts.sample_rate_hz, self._need.of(length)
@@ -228,9 +247,41 @@ class Classifier:
         torch.cuda.empty_cache()  # nothing where there is no card
         return n // 2
 
-    def _forward(self, batch: list[Waveform]) -> NDArray[np.float32] | None:
+    def _features(self, batch: list[Waveform]) -> Any:
+        """What `_forward` takes beside the clips; of a model with features made ahead, in a thread."""
+        return None
+
+    def _forward(self, batch: list[Waveform], features: Any) -> NDArray[np.float32] | None:
         """(b, n_classes) to clips at its own rate, of one length if not fixed; None: out of memory."""
         raise NotImplementedError
+
+
+class _Ahead:
+    """Makes the features of the next batch, which are clips by index, while the model answers this one."""
+
+    def __init__(self, features: Callable[[list[int]], Any]) -> None:
+        self._features = features
+        self._thread = ThreadPoolExecutor(1, "features")
+        self._pending: tuple[list[int], Future[Any]] | None = None
+
+    def __enter__(self) -> _Ahead:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.shutdown()
+
+    def prepare(self, batch: list[int]) -> None:
+        """Start on a batch."""
+        self._pending = batch, self._thread.submit(self._features, batch)
+
+    def take(self, batch: list[int]) -> Any:
+        """The features of a batch: those that were prepared, unless it became a smaller one."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            features = pending[1].result()
+            if pending[0] == batch:
+                return features
+        return self._features(batch)
 
 
 def require_answer(classifier: Classifier) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import BadInput
 from harness.types import Mask, Waveform
+
+if TYPE_CHECKING:
+    import torch
 
 _FULL = ("out of memory", "can't allocate memory", "not enough memory")
 """Messages of torch about a device, and about a processor on Linux and on Windows."""
@@ -40,13 +45,29 @@ def exact(device: str) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext()
 
 
-def keep(X: NDArray[np.complex128], masks: Mask, n_samples: int, device: str) -> Waveform:
-    """`fft.keep` in torch: (N,) spectrum and (m, N) kept bins -> (m, n_samples) float32."""
+def keep(X: NDArray[np.complex128], masks: Mask, n_samples: int, device: str) -> torch.Tensor:
+    """`fft.keep` in torch: (N,) spectrum and (m, N) kept bins -> (m, n_samples) float32 on the device."""
     import torch
 
-    spectrum, bins = torch.from_numpy(X).to(device), torch.from_numpy(masks).to(device)
-    waveforms: Waveform = torch.fft.irfft(torch.where(bins, spectrum, 0), n_samples).float().cpu().numpy()
+    spectrum, bins = send(torch.from_numpy(X), device), send(torch.from_numpy(masks), device)
+    waveforms: torch.Tensor = torch.fft.irfft(torch.where(bins, spectrum, 0), n_samples).float()
     return waveforms
+
+
+def stack(waveforms: Sequence[Waveform | torch.Tensor], device: str) -> torch.Tensor:
+    """Waveforms of one length, in memory or on the device, as (n, n_samples) on the device."""
+    import torch
+
+    if all(isinstance(waveform, np.ndarray) for waveform in waveforms):
+        return send(torch.from_numpy(np.stack(waveforms)), device)
+    return torch.stack([torch.as_tensor(waveform).to(device) for waveform in waveforms])
+
+
+def send(tensor: torch.Tensor, device: str) -> torch.Tensor:
+    """A tensor on a device; to a card from pinned memory, so that nothing waits until it is there."""
+    return (
+        tensor.pin_memory().to(device, non_blocking=True) if device.startswith("cuda") else tensor.to(device)
+    )
 
 
 def is_full(error: Exception) -> bool:

@@ -1,14 +1,12 @@
-"""Feature extractors: how much they take in, and other implementations with the same features.
+"""Feature extractors: how much they take in, and faster implementations, equal to the last bit.
 
-`use_fast_fbank` is faster, and equal to the last bit: the filter bank of AST's extractor goes through a whole
-clip frame by frame, also beyond what it keeps, and costs more than a small model. `differentiable` is in
-torch, so that gradients reach the waveform: close, not equal, and in no verdict.
+The filter bank of AST's extractor goes through a whole clip frame by frame, also beyond what it keeps, and
+costs more than a small model. Features in torch are in `device_features`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +14,14 @@ from numpy.typing import NDArray
 from harness.seeds import generator
 from harness.types import Waveform
 
-if TYPE_CHECKING:
-    import torch
-
-    Differentiable = Callable[[torch.Tensor], torch.Tensor]
-    """(b, n_samples) float32 waveforms of one length -> what the extractor makes of them."""
-
-_FRAME, _HOP, _FFT = 400, 160, 512
+FRAME, HOP, FFT = 400, 160, 512
 """Samples in a frame, from one frame to the next, and in its transform: fixed in AST's extractor where it
 computes in numpy, at every sampling rate."""
 _FRAMES_IN_CACHE = 100
 """Frames that are transformed at a time: faster than all of them through main memory."""
-_PREEMPHASIS = 0.97
-_FLOOR = 1.192092955078125e-07
+PREEMPHASIS = 0.97
+FLOOR = 1.192092955078125e-07
 """Smallest mel energy before the logarithm."""
-
-_CLOSE = 1e-3
-"""Most by which a differentiable front end may differ from the extractor, on features of unit spread."""
 
 Features = NDArray[np.float32]
 
@@ -43,7 +32,7 @@ def use_fast_fbank(extractor: Any) -> bool:
     Returns whether it was done: only where noise, silence, a click and a clip longer than is kept give the
     same features, bit for bit.
     """
-    original, longest = extractor._extract_fbank_features, _samples_of(extractor.max_length, extractor)
+    original, longest = extractor._extract_fbank_features, samples_of(extractor.max_length, extractor)
 
     def whole_frames(waveform: Waveform, max_length: int) -> Features:
         bank = _fbank(waveform[:longest], extractor.window, extractor.mel_filters)
@@ -69,19 +58,19 @@ def use_fast_fbank(extractor: Any) -> bool:
 
 def _fbank(waveform: Waveform, window: NDArray[Any], mel_filters: NDArray[Any]) -> Features:
     """Log mel energies, (n_frames, n_mels), of a waveform (n_samples,)."""
-    frames = np.lib.stride_tricks.sliding_window_view(waveform.astype(np.float64), _FRAME)[::_HOP]
-    power = np.empty((len(frames), _FFT // 2 + 1))
+    frames = np.lib.stride_tricks.sliding_window_view(waveform.astype(np.float64), FRAME)[::HOP]
+    power = np.empty((len(frames), FFT // 2 + 1))
     for start in range(0, len(frames), _FRAMES_IN_CACHE):
         block = frames[start : start + _FRAMES_IN_CACHE]
         block = block - block.mean(axis=1, keepdims=True)
-        block[:, 1:] -= _PREEMPHASIS * block[:, :-1]
-        block[:, 0] *= 1 - _PREEMPHASIS
+        block[:, 1:] -= PREEMPHASIS * block[:, :-1]
+        block[:, 0] *= 1 - PREEMPHASIS
         block *= window
-        spectrum = np.fft.rfft(block, _FFT).astype(np.complex64)
+        spectrum = np.fft.rfft(block, FFT).astype(np.complex64)
         np.abs(spectrum, out=power[start : start + _FRAMES_IN_CACHE], dtype=np.float64)
     power *= power
     mel: NDArray[np.float64] = np.dot(mel_filters.T, power.T)
-    return np.log(np.maximum(_FLOOR, mel, out=mel), out=mel).astype(np.float32).T
+    return np.log(np.maximum(FLOOR, mel, out=mel), out=mel).astype(np.float32).T
 
 
 # ---- how much is heard -----------------------------------------------------------------------------
@@ -98,7 +87,7 @@ def window_samples(config: Any, extractor: Any) -> int | None:
         return int(min(extractor.n_samples, last_frame))
     if config.model_type == "audio-spectrogram-transformer":
         n_strides = (config.max_length - config.patch_size) // config.time_stride
-        return _samples_of(n_strides * config.time_stride + config.patch_size, extractor)
+        return samples_of(n_strides * config.time_stride + config.patch_size, extractor)
     return None
 
 
@@ -107,9 +96,9 @@ def min_samples(config: Any, extractor: Any) -> int:
     if config.model_type == "whisper":
         return 1
     if config.model_type == "audio-spectrogram-transformer":
-        return _samples_of(1, extractor)
+        return samples_of(1, extractor)
     if config.model_type == "wav2vec2-bert":
-        return _FRAME + _HOP  # two frames: it divides by their standard deviation
+        return FRAME + HOP  # two frames: it divides by their standard deviation
     n = int(getattr(config, "squeeze_factor", 1))
     kernels, strides = getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ())
     for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
@@ -117,94 +106,9 @@ def min_samples(config: Any, extractor: Any) -> int:
     return n
 
 
-def _samples_of(n_frames: int, extractor: Any) -> int:
+def samples_of(n_frames: int, extractor: Any) -> int:
     """Samples in some frames of AST's extractor: 400 a frame in numpy at any rate, 25 ms in torchaudio."""
-    frame, hop = _FRAME, _HOP
+    frame, hop = FRAME, HOP
     if not hasattr(extractor, "mel_filters"):
         frame, hop = int(extractor.sampling_rate * 0.025), int(extractor.sampling_rate * 0.010)
     return (n_frames - 1) * hop + frame
-
-
-# ---- in torch --------------------------------------------------------------------------------------
-
-
-def differentiable(extractor: Any, n_samples: int) -> Differentiable | None:
-    """A differentiable front end, for waveforms of one length.
-
-    None where there is none: another kind of extractor, or one whose features it misses.
-    """
-    import torch
-
-    builder = _BUILDERS.get(type(extractor).__name__)
-    if builder is None:
-        return None
-    front_end = builder(extractor)
-    probe = generator("frontends").normal(size=n_samples).astype(np.float32) * 0.1
-    expected = extractor(
-        [probe], sampling_rate=extractor.sampling_rate, return_tensors="pt", return_attention_mask=False
-    )[extractor.model_input_names[0]]
-    with torch.inference_mode():
-        features = front_end(torch.from_numpy(probe)[None])
-    is_close = features.shape == expected.shape and bool((features - expected).abs().max() < _CLOSE)
-    return front_end if is_close else None
-
-
-def _waveform(extractor: Any) -> Differentiable:
-    """Wav2Vec2FeatureExtractor: zero mean and unit variance, or nothing."""
-
-    def front_end(waveforms: torch.Tensor) -> torch.Tensor:
-        return _normalise(waveforms) if extractor.do_normalize else waveforms
-
-    return front_end
-
-
-def _whisper(extractor: Any) -> Differentiable:
-    """WhisperFeatureExtractor: log-mel frames of a padded or cut window."""
-    import torch
-
-    filters = torch.from_numpy(np.asarray(extractor.mel_filters, dtype=np.float32))
-    window = torch.hann_window(extractor.n_fft)
-
-    def front_end(waveforms: torch.Tensor) -> torch.Tensor:
-        n = extractor.n_samples
-        samples = torch.nn.functional.pad(waveforms[:, :n], (0, max(0, n - waveforms.shape[1])))
-        spectrum = torch.stft(
-            samples, extractor.n_fft, extractor.hop_length, window=window, return_complex=True
-        )
-        mel = filters.T @ spectrum[..., :-1].abs().square()
-        log = mel.clamp(min=1e-10).log10()
-        log = torch.maximum(log, log.amax(dim=(1, 2), keepdim=True) - 8.0)
-        return (log + 4.0) / 4.0
-
-    return front_end
-
-
-def _ast(extractor: Any) -> Differentiable:
-    """ASTFeatureExtractor: the filter bank of `_fbank`, padded or cut, and normalised."""
-    import torch
-
-    filters = torch.from_numpy(np.asarray(extractor.mel_filters, dtype=np.float32))
-    window = torch.from_numpy(np.asarray(extractor.window, dtype=np.float32))
-
-    def front_end(waveforms: torch.Tensor) -> torch.Tensor:
-        frames = waveforms[:, : _samples_of(extractor.max_length, extractor)].unfold(1, _FRAME, _HOP)
-        frames = frames - frames.mean(dim=2, keepdim=True)
-        previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=2)
-        power = torch.fft.rfft((frames - _PREEMPHASIS * previous) * window, _FFT).abs().square()
-        log = (power @ filters).clamp(min=_FLOOR).log()
-        log = torch.nn.functional.pad(log, (0, 0, 0, extractor.max_length - log.shape[1]))
-        return (log - extractor.mean) / (extractor.std * 2) if extractor.do_normalize else log
-
-    return front_end
-
-
-def _normalise(waveforms: torch.Tensor) -> torch.Tensor:
-    mean = waveforms.mean(dim=1, keepdim=True)
-    return (waveforms - mean) / (waveforms.var(dim=1, keepdim=True, correction=0) + 1e-7).sqrt()
-
-
-_BUILDERS: dict[str, Callable[[Any], Differentiable]] = {
-    "Wav2Vec2FeatureExtractor": _waveform,
-    "WhisperFeatureExtractor": _whisper,
-    "ASTFeatureExtractor": _ast,
-}

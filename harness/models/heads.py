@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any
@@ -24,9 +25,11 @@ from harness.models.checkpoints import Checkpoint, settings_sha256, weights_in
 from harness.models.class_names import require_classes
 from harness.models.classifiers import DTYPES, Classifier, require_answer
 from harness.models.configs import is_multi_label, notes_of, require_buildable
+from harness.models.device_features import TorchFeatures, differentiable, in_torch
 from harness.models.feature_extractors import backend, one_line, open_extractor, quiet
-from harness.models.frontends import differentiable, min_samples, window_samples
-from harness.types import Mask, Waveform
+from harness.models.frontends import min_samples, window_samples
+from harness.models.probes import probes
+from harness.types import PROOF_TOLERANCE, Mask, Waveform
 
 _FIXED_LENGTH = ("audio-spectrogram-transformer", "whisper")
 """Architectures whose extractors bring everything to one length."""
@@ -34,6 +37,8 @@ _FIXED_LENGTH = ("audio-spectrogram-transformer", "whisper")
 
 class Head(Classifier):
     """A model of AutoModelForAudioClassification and its feature extractor."""
+
+    _has_features = True
 
     def __init__(self, checkpoint: Checkpoint, model: Any, extractor: Any, device: str, batch_size: int):
         """Take a transformers model on `device` and its feature extractor."""
@@ -58,11 +63,13 @@ class Head(Classifier):
             dtype=str(model.dtype).removeprefix("torch."),
             settings_sha256=settings_sha256(checkpoint),
             batch_size=batch_size,
-            frontend=f"{type(extractor).__name__} ({backend(extractor)})",
+            frontend=_name(extractor),
             min_samples=min_samples(config, extractor),
             fixed_length=config.model_type in _FIXED_LENGTH,
         )
         self._model, self._extractor, self._dtype = model, extractor, model.dtype
+        self._eager = model
+        self._torch_features: TorchFeatures | None = None
         # Threads of numpy's BLAS that spin while they wait take the cores from torch: thrice the time.
         self._threads = ThreadpoolController()
         self._front_end = cache(partial(differentiable, extractor))
@@ -70,13 +77,83 @@ class Head(Classifier):
         if not type(model).__module__.startswith("transformers."):
             self.measure_window()
 
-    def keep(self, X: NDArray[np.complex128], masks: Mask, n_samples: int) -> Waveform | None:
+    def use_torch_features(self) -> bool:
+        """Compute features in torch on the device, where its logits are the same; whether they are.
+
+        Where they are not, or there is no such front end, the feature extractor goes on as before.
+        """
+        features = in_torch(self._extractor, self.device)
+        if features is None:
+            return False
+        self._torch_features = features
+        self.frontend = f"{type(self._extractor).__name__} (torch on {self.device.split(':')[0]})"
+        return self.check_features(probes(self.facts, self.min_samples), self.facts.sample_rate_hz)
+
+    def check_features(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> bool:
+        """Compare features in torch with those of the extractor; give them up where a logit or class differs.
+
+        Args:
+            waveforms: (n_samples,) float32 each.
+            sample_rate_hz: theirs.
+
+        Returns:
+            Whether features are computed in torch from here on.
+        """
+        features = self._torch_features
+        if features is None:
+            return False
+        logits = self.logits(waveforms, sample_rate_hz)
+        self._torch_features = None
+        expected = self.logits(waveforms, sample_rate_hz)
+        is_close = np.abs(logits - expected).max() <= PROOF_TOLERANCE[self.dtype]
+        if is_close and np.array_equal(logits.argmax(axis=1), expected.argmax(axis=1)):
+            self._torch_features = features
+            return True
+        self.frontend = _name(self._extractor)
+        return False
+
+    def compile(self, backend: str) -> None:
+        """Compile the forward pass by torch.compile; what that moves goes into the notes and the front end.
+
+        Raises:
+            BadInput: it cannot be compiled here, or gives another class to a short sound.
+        """
+        import torch
+
+        sounds, rate = probes(self.facts, self.min_samples), self.facts.sample_rate_hz
+        expected = self.logits(sounds, rate)
+        self._model = torch.compile(self._eager, backend=backend)
+        try:
+            with quiet():
+                logits = self.logits(sounds, rate)
+        except Exception as error:
+            raise BadInput(
+                f"{self.ref.repo_id} cannot be compiled here ({one_line(error)}); leave --compile out"
+            ) from None
+        difference = float(np.abs(logits - expected).max())
+        if (
+            difference > PROOF_TOLERANCE[self.dtype]
+            or (logits.argmax(axis=1) != expected.argmax(axis=1)).any()
+        ):
+            raise BadInput(
+                f"{self.ref.repo_id} gives other answers once compiled: a logit moves by {difference:.2g};"
+                " leave --compile out"
+            )
+        self.frontend += f", forward pass compiled by {backend}"
+        self.notes += (f"compiled by {backend}: a logit of a test sound moves by {difference:.2g} at most",)
+
+    def keep(self, X: NDArray[np.complex128], masks: Mask, n_samples: int) -> Any:
         """Masked signals, (m, n_samples) float32 of a spectrum (N,) and kept bins (m, N), made on the card.
 
-        None on the processor, where scipy makes them. In float64, then float32, as by `fft.keep`, with
-        another FFT: a sample may differ in its last bit.
+        They stay there where features are computed there, too. None on the processor, where scipy makes
+        them. In float64, then float32, as by `fft.keep`, with another FFT: a sample may differ in its last
+        bit.
         """
-        return devices.keep(X, masks, n_samples, self.device) if self.device.startswith("cuda") else None
+        if self._torch_features is not None:
+            return devices.keep(X, masks, n_samples, self.device)
+        if self.device.startswith("cuda"):
+            return devices.keep(X, masks, n_samples, self.device).cpu().numpy()
+        return None
 
     def input_gradients(
         self, waveforms: Sequence[Waveform], sample_rate_hz: int, is_expected: Sequence[Mask]
@@ -99,27 +176,56 @@ class Head(Classifier):
             front_end = self._front_end(len(self._prepare(waveform, sample_rate_hz)))
             if front_end is None:
                 return None
-            samples = torch.from_numpy(waveform)[None].requires_grad_()
+            samples = torch.as_tensor(waveform).cpu()[None].requires_grad_()
             with quiet(), torch.enable_grad(), devices.exact(self.device):
                 inputs = {self._extractor.model_input_names[0]: self._to_device(front_end(samples))}
-                logits = self._model(**inputs).logits[0].float()
+                logits = self._eager(**inputs).logits[0].float()
                 is_leading = torch.from_numpy(expected).to(self.device)
                 (slope,) = torch.autograd.grad(logits[is_leading].max() - logits[~is_leading].max(), samples)
             gradients.append(np.nan_to_num(slope[0].numpy()))
         return gradients
 
-    def _forward(self, batch: list[Waveform]) -> NDArray[np.float32] | None:
-        """(b, n_classes), or None when memory ran out."""
+    def _features(self, batch: list[Waveform]) -> dict[str, Any] | None:
+        """The inputs of the network, on the device; None when memory ran out."""
         import torch
 
         try:
-            with self._threads.limit(limits=1, user_api="blas"):
-                features = self._extractor(
-                    batch, sampling_rate=self.facts.sample_rate_hz, return_tensors="pt"
-                )
+            with torch.inference_mode():
+                if self._torch_features is not None:
+                    features = self._on_device(batch, self._torch_features)
+                else:
+                    with self._threads.limit(limits=1, user_api="blas"):
+                        features = self._extractor(
+                            batch, sampling_rate=self.facts.sample_rate_hz, return_tensors="pt"
+                        )
+                return {k: self._to_device(v) for k, v in features.items() if k in self._inputs}
+        except (RuntimeError, MemoryError) as error:
+            if not devices.is_full(error):
+                raise
+            return None
+
+    def _on_device(self, batch: list[Waveform], of: TorchFeatures) -> dict[str, Any]:
+        """Features in torch, of the clips of each length together."""
+        import torch
+
+        by_length: dict[int, list[int]] = defaultdict(list)
+        for i, waveform in enumerate(batch):
+            by_length[len(waveform)].append(i)
+        parts = [of(devices.stack([batch[i] for i in rows], self.device)) for rows in by_length.values()]
+        if len(parts) == 1:
+            return parts[0]
+        order = torch.tensor(np.argsort(np.concatenate(list(by_length.values()))), device=self.device)
+        return {name: torch.cat([part[name] for part in parts])[order] for name in parts[0]}
+
+    def _forward(self, batch: list[Waveform], features: dict[str, Any] | None) -> NDArray[np.float32] | None:
+        """(b, n_classes), or None when memory ran out."""
+        import torch
+
+        if features is None:
+            return None
+        try:
             with torch.inference_mode(), devices.exact(self.device):
-                inputs = {k: self._to_device(v) for k, v in features.items() if k in self._inputs}
-                logits: NDArray[np.float32] = self._model(**inputs).logits.float().cpu().numpy()
+                logits: NDArray[np.float32] = self._model(**features).logits.float().cpu().numpy()
         except (RuntimeError, MemoryError) as error:
             if not devices.is_full(error):
                 raise
@@ -128,12 +234,22 @@ class Head(Classifier):
 
     def _to_device(self, feature: Any) -> Any:
         """A feature where the model is, in its arithmetic; attention masks stay whole numbers."""
-        tensor = feature.to(self.device)
+        tensor = devices.send(feature, self.device) if feature.device.type == "cpu" else feature
         return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
 
 
+def _name(extractor: Any) -> str:
+    return f"{type(extractor).__name__} ({backend(extractor)})"
+
+
 def open_checkpoint(
-    checkpoint: Checkpoint, *, device: str | None = None, batch_size: int = 16, dtype: str = "float32"
+    checkpoint: Checkpoint,
+    *,
+    device: str | None = None,
+    batch_size: int = 16,
+    dtype: str = "float32",
+    torch_features: bool | None = None,
+    compile_backend: str | None = None,
 ) -> Classifier:
     """Open a model that is already pinned; see `loading.load`."""
     import torch
@@ -182,6 +298,8 @@ def open_checkpoint(
         with quiet():
             classifier = Head(checkpoint, model.eval(), extractor, device, batch_size)
             require_answer(classifier)
+            if device.startswith("cuda") if torch_features is None else torch_features:
+                classifier.use_torch_features()
     except BadInput:
         raise
     except Exception as error:
@@ -190,4 +308,6 @@ def open_checkpoint(
             " settings of its feature extractor belong to these weights?"
         ) from None
     classifier.notes = (*notes, *notes_of(checkpoint, classifier.facts.architecture))
+    if compile_backend is not None:
+        classifier.compile(compile_backend)
     return classifier

@@ -59,7 +59,7 @@ class AdapterClassifier(Classifier):
                 " changes with them",
             )
 
-    def _forward(self, batch: list[Waveform]) -> NDArray[np.float32] | None:
+    def _forward(self, batch: list[Waveform], features: object) -> NDArray[np.float32] | None:
         source, settings = self._source, self._source.settings
         ask = source.instance.logits if settings.threshold is None else source.instance.scores
         try:
