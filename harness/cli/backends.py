@@ -20,7 +20,7 @@ import click
 
 from harness.cli import options
 from harness.cli.common import info, label_map_for
-from harness.cli.options import ModelOptions, refuse_without
+from harness.cli.options import ModelOptions, refuse_with, refuse_without
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -117,6 +117,7 @@ class EngineOptions:
             refuse_without("--engine ray", "ray_address", "workers", "gpus_per_worker", "cpus_per_worker")
             yield LocalBackend(opening)
             return
+        refuse_with("--engine ray", "compile_backend")
         from harness.cluster.ray_engine import ray_engine
         from harness.cluster.resources import ResourceRequest
 

@@ -19,8 +19,8 @@ GROUPS = {
     "Sample": ("--all", "-k", "--base", "--if-possible"),
     "Held-back signals": ("--held-back", "--hold-back", "--hold-back-seed", "--private-to"),
     "Model": (
-        *("--revision", "--device", "--dtype", "--batch-size", "--label-map", "--trust-remote-code"),
-        *("--adapter", "--adapter-arg", "--env"),
+        *("--revision", "--device", "--dtype", "--compile", "--batch-size", "--label-map"),
+        *("--trust-remote-code", "--adapter", "--adapter-arg", "--env"),
     ),
     "Cluster": ("--engine", "--ray-address", "--workers", "--gpus-per-worker", "--cpus-per-worker"),
     "Hub": ("--to", "--private", "--tag", "--model-card", "--yes"),

@@ -58,6 +58,7 @@ class ModelOptions:
     trust_remote_code: bool
     adapter_args: tuple[str, ...] = ()
     env: Path | None = None
+    compile_backend: str | None = None
 
     def resolve(self, model: str) -> ModelSource:
         """Find and pin it; an adapter is run for that."""
@@ -75,7 +76,13 @@ class ModelOptions:
         """Load it."""
         from harness.models import loading
 
-        return loading.open_model(source, device=self.device, batch_size=self.batch_size, dtype=self.dtype)
+        return loading.open_model(
+            source,
+            device=self.device,
+            batch_size=self.batch_size,
+            dtype=self.dtype,
+            compile_backend=self.compile_backend,
+        )
 
     @property
     def adapter(self) -> AdapterOptions:
@@ -168,6 +175,7 @@ model = bundle(
         metavar="TYPE",
         help="float32, bfloat16 or float16 [float32].",
     ),
+    click.option("--compile", "compile_backend", flag_value="inductor", help="Compile it by torch.compile."),
     click.option(
         "--label-map",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
