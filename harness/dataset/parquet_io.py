@@ -83,7 +83,12 @@ def _forms(schema_: pa.Schema) -> list[pa.Schema]:
 
 
 def _rows(table: pa.Table, optional_columns: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """A table as records; values that readers rely on are checked to be there and in range."""
+    """A table as records, checked."""
+    return _records(_checked(table), optional_columns)
+
+
+def _checked(table: pa.Table) -> pa.Table:
+    """The table, if the values that readers rely on are there and in range."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         is_list = pa.types.is_list(column.type)
         if name not in parquet_schema.OPTIONAL and (
@@ -95,6 +100,11 @@ def _rows(table: pa.Table, optional_columns: Sequence[str] = ()) -> list[dict[st
             low, high = pc.min_max(column).as_py().values()
             if low < least or high > most:
                 raise untrusted_parquet.Unreadable(f"{name} from {low} to {high}, expected {least} to {most}")
+    return table
+
+
+def _records(table: pa.Table, optional_columns: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """A table as records, with None in columns that it lacks."""
     rows: list[dict[str, Any]] = table.to_pylist()
     absent = dict.fromkeys(name for name in optional_columns if name not in table.column_names)
     return [row | absent for row in rows] if absent else rows
@@ -134,7 +144,7 @@ class Rows:
 
     def _group(self, group: int) -> pa.Table:
         with _readable(self._path):
-            return untrusted_parquet.table(self._path, self._forms, group=group)
+            return _checked(untrusted_parquet.table(self._path, self._forms, group=group))
 
     def find(self, name: str) -> dict[str, Any] | None:
         """The row of that key.
@@ -145,8 +155,7 @@ class Rows:
         if name not in self._positions:
             return None
         group, i = self._positions[name]
-        with _readable(self._path):
-            return _rows(self._read(group).slice(i, 1), self._optional_columns)[0]
+        return _records(self._read(group).slice(i, 1), self._optional_columns)[0]
 
 
 def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table) -> str:

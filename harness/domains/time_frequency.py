@@ -7,6 +7,7 @@ Source: Princen & Bradley, *Analysis/Synthesis Filter Bank Design Based on Time 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -57,7 +58,7 @@ class TimeFrequency:
         padded = np.zeros((n_frames + 1) * hop)
         padded[hop : hop + self.n_samples] = waveform
         hops = padded.reshape(n_frames + 1, hop)
-        rise = self._rise()
+        rise = self._rise
         first, second = hops[:-1] * rise, hops[1:] * rise[::-1]
         half = hop // 2
         a, b = first[:, :half], first[:, half:]
@@ -85,13 +86,14 @@ class TimeFrequency:
         of_mask, frame = np.nonzero(coefficients.any(axis=-1))
         folded = scipy.fft.dct(coefficients[of_mask, frame], type=4, norm="ortho", axis=-1)
         p, q = folded[:, : hop // 2], folded[:, hop // 2 :]
-        rise = self._rise()
+        rise = self._rise
         # The hop between two frames is the second half of one and the first half of the next.
         hops = np.zeros((n_masks, n_frames + 1, hop))
         hops[of_mask, frame] = np.concatenate([q, -q[:, ::-1]], axis=1) * rise
         hops[of_mask, frame + 1] += np.concatenate([-p[:, ::-1], -p], axis=1) * rise[::-1]
         return np.asarray(hops[:, 1:-1].reshape(n_masks, -1)[:, : self.n_samples])
 
+    @cached_property
     def _rise(self) -> FloatArray:
         """(hop,) first half of the sine window."""
         return np.asarray(np.sin(np.pi * (np.arange(self.hop) + 0.5) / (2 * self.hop)))

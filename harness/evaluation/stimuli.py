@@ -51,6 +51,8 @@ class Stimulus:
     """What they are multiplied by."""
     rest: Waveform | None = None
     """(n_samples,) what stands in for all other coefficients; None for nothing."""
+    part: Waveform | None = None
+    """(n_samples,) the coefficients alone, without gain, where their energy was that of their sound."""
 
     @property
     def key(self) -> Key:
@@ -95,7 +97,7 @@ def of_signal(
     family = parse_family(signal.family)
     domain = family.resolution.domain
     energy = energy_of(clip, domain)
-    target_energy = _sound_energy(clip, domain, signal.mask)
+    (target_energy,), _ = _sound_energies(clip, domain, [signal.mask])
     whole = Stimulus("signal", clip, domain, signal.mask, rest=rest)
     base = replace(whole, level=0 if family.kind == MINIMAL else None)
     levels = []
@@ -108,8 +110,8 @@ def of_signal(
             for i, other in enumerate(others)
         ),
         *(
-            replace(whole, name="matched", mask=mask, replicate=i, gain=gain)
-            for i, (mask, gain) in enumerate(_matched(base, signal.signal_id, target_energy))
+            replace(control, replicate=i)
+            for i, control in enumerate(_matched(whole, signal.signal_id, target_energy))
         ),
         replace(whole, name="largest", mask=largest(energy, signal.n_kept)),
         replace(whole, name="complement", mask=~signal.mask),
@@ -125,8 +127,12 @@ def sounds(stimuli: Sequence[Stimulus]) -> list[Waveform]:
         by_clip.setdefault((stimulus.clip.clip_id, stimulus.domain), []).append(i)
     for (_, domain), rows in by_clip.items():
         clip = stimuli[rows[0]].clip
-        masks = np.stack([stimuli[i].mask for i in rows])
-        for i, x in zip(rows, parts_of(clip, domain, masks), strict=True):
+        new = [i for i in rows if stimuli[i].part is None]
+        parts = {i: part for i in rows if (part := stimuli[i].part) is not None}
+        if new:
+            masks = np.stack([stimuli[i].mask for i in new])
+            parts |= zip(new, parts_of(clip, domain, masks), strict=True)
+        for i, x in parts.items():
             gain, rest = stimuli[i].gain, stimuli[i].rest
             y = x if gain == 1.0 else (x * gain).astype(np.float32)
             waveforms[i] = y if rest is None else completed(y, rest, domain_of(clip, domain), stimuli[i].mask)
@@ -187,30 +193,37 @@ def _swap(signal: Stimulus, other: Clip, target_energy: float) -> Stimulus:
     mask = transfer_mask(signal.mask, *shapes)
     rest = None if signal.rest is None else np.resize(signal.rest, other.waveform.shape)
     swap = replace(signal, name="swap", clip=other, mask=mask, rest=rest)
-    mask_energy = _sound_energy(other, signal.domain, mask)
+    (mask_energy,), (part,) = _sound_energies(other, signal.domain, [mask])
     if mask_energy <= placements.INAUDIBLE * float(energy.sum()):
         return replace(swap, mask=np.zeros_like(mask))
-    return replace(swap, gain=_gain(target_energy, mask_energy))
+    return replace(swap, gain=_gain(target_energy, mask_energy), part=part)
 
 
-def _matched(signal: Stimulus, signal_id: str, target_energy: float) -> list[tuple[Mask, float]]:
-    """Up to N_MATCHED masks and their gains."""
+def _matched(signal: Stimulus, signal_id: str, target_energy: float) -> list[Stimulus]:
+    """Up to N_MATCHED controls."""
     clip, domain = signal.clip, signal.domain
     energy = energy_of(clip, domain)
     masks = placements.matched(signal.mask, energy, domain_of(clip, domain).shape, signal_id)
-    energies = [_sound_energy(clip, domain, mask) for mask in masks]
     inaudible = placements.INAUDIBLE * float(energy.sum())
-    return [(mask, _gain(target_energy, e)) for mask, e in zip(masks, energies, strict=True) if e > inaudible]
+    return [
+        replace(signal, name="matched", mask=mask, gain=_gain(target_energy, e), part=part)
+        for mask, e, part in zip(masks, *_sound_energies(clip, domain, masks), strict=True)
+        if e > inaudible
+    ]
 
 
-def _sound_energy(clip: Clip, domain: str, mask: Mask) -> float:
-    """Energy of the sound of some coefficients of a clip.
+def _sound_energies(
+    clip: Clip, domain: str, masks: Sequence[Mask]
+) -> tuple[list[float], Sequence[Waveform | None]]:
+    """Energies of the sounds of some coefficients of a clip; and the sounds, where they had to be made.
 
     Bins are orthogonal: their energies add up. Blocks overlap, and frames reach beyond the ends of the clip.
     """
-    if domain == Frequency.name:
-        return float(energy_of(clip, domain)[mask].sum())
-    return float(np.square(parts_of(clip, domain, mask[np.newaxis]), dtype=np.float64).sum())
+    if domain == Frequency.name or not masks:
+        energy = energy_of(clip, domain)
+        return [float(energy[mask].sum()) for mask in masks], [None] * len(masks)
+    parts = list(parts_of(clip, domain, np.stack(masks)))
+    return [float(np.square(part, dtype=np.float64).sum()) for part in parts], parts
 
 
 def _gain(target_energy: float, energy: float) -> float:
