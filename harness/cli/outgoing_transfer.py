@@ -6,6 +6,8 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from harness.models.loading import ModelSource
     from harness.schemas import Cell
     from harness.tasks import Task
-    from harness.types import Clip, LabelMap
+    from harness.types import LabelMap, Waveform
 
 _OF_MINIMAL = 250
 """Queries a clip of a minimal search, about: the mean over the starter suite is 236 (1,458 signals)."""
@@ -70,10 +72,9 @@ def outgoing(
 
     ref = candidate.source.ref
     folder = out / ".own" / f"{entry_path(ref, task.name, suite.ref(task.name).sha256)}-{search}"
-    clips = list(suite.clips(task.name).values())
-    info(_estimate(candidate.classifier, clips, search))
-    with progress_bar(f"{task.name}: own signals", len(clips), "queries") as step:
-        corpus, searches = _corpus(suite, clips), [named(search)]
+    corpus, searches = _corpus(suite, task), [named(search)]
+    info(_estimate(candidate.classifier, corpus, task, search))
+    with progress_bar(f"{task.name}: own signals", len(corpus), "queries") as step:
         build_reference.add(
             *(candidate.classifier, labels, task, corpus, searches, folder),
             masks_only=True,
@@ -92,27 +93,30 @@ def outgoing(
     return cells
 
 
-def _estimate(classifier: Classifier, clips: Sequence[Clip], search: str) -> str:
+def _estimate(classifier: Classifier, corpus: Corpus, task: Task, search: str) -> str:
     from harness.families import MINIMAL, family_of_search, kind_of
     from harness.recipes.cost import queries_of
 
-    pilot = clips[:_PILOT]
+    pilot = list(islice(corpus.clips(task), _PILOT))
     classifier.logits([pilot[0].waveform], pilot[0].sample_rate_hz)
     start_time = time.monotonic()
     classifier.logits([clip.waveform for clip in pilot], pilot[0].sample_rate_hz)
     is_minimal = kind_of(family_of_search(search)) == MINIMAL
     n_queries = _OF_MINIMAL if is_minimal else round(queries_of(search).likely)
-    seconds = (time.monotonic() - start_time) / len(pilot) * n_queries * len(clips)
+    seconds = (time.monotonic() - start_time) / len(pilot) * n_queries * len(corpus)
     return (
-        f"Own signals: {plural(len(clips), 'clip')} at about {plural(n_queries, 'query')} each,"
+        f"Own signals: {plural(len(corpus), 'clip')} at about {plural(n_queries, 'query')} each,"
         f" about {duration(seconds)} on this device; models differ."
     )
 
 
-def _corpus(suite: Suite, clips: Sequence[Clip]) -> Corpus:
+def _corpus(suite: Suite, task: Task) -> Corpus:
+    """The clips of a suite, each read when it is asked for."""
     from harness.dataset.corpora import Corpus, Row
 
-    def row(clip: Clip) -> Row:
-        return Row(clip.clip_id, clip.label, lambda: (clip.waveform, clip.sample_rate_hz, 1))
+    def decode(clip_id: str) -> tuple[Waveform, int, int]:
+        clip = suite.clip(task.name, clip_id)
+        return clip.waveform, clip.sample_rate_hz, 1
 
-    return Corpus(suite.name, suite.commit, None, [row(clip) for clip in clips])
+    rows = [Row(c.clip_id, c.label, partial(decode, c.clip_id)) for c in suite.clip_lines(task.name)]
+    return Corpus(suite.name, suite.commit, None, rows)

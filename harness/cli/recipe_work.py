@@ -77,7 +77,7 @@ class RecipeRun:
                 status.why = str(error)
             info(f"failed, corpus {self.corpus.name}: {error}")
             return
-        identity = cache(lambda: corpus.ref(list(corpus.clips(self.task))))
+        identity = cache(lambda: corpus.ref(corpus.clip_sequence(self.task)))
         models = {m.source: m for m in self.recipe.models}
         for status in statuses:
             with _report_errors(status):

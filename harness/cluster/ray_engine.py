@@ -23,6 +23,7 @@ from harness.cluster.ray_client import require
 from harness.cluster.resources import ResourceRequest
 from harness.cluster.worker import Model, Signals, portable
 from harness.cluster.worker_pool import WorkerPool, WorkItem
+from harness.dataset.clip_sequence import ids_and_lengths, without
 from harness.dataset.completed import OtherClips
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.paths import MANIFEST
@@ -31,7 +32,7 @@ from harness.errors import BadCluster
 from harness.evaluation.predict import Answers, Candidate
 from harness.evaluation.units import Unit
 from harness.extract.certify import Extracted
-from harness.extract.journal_lines import from_item
+from harness.extract.journal_lines import Results, packed
 from harness.extract.oracle import Listener
 from harness.extract.runner import Progress
 from harness.extract.search import Search
@@ -101,13 +102,13 @@ class RayEngine:
         sets: Sets = ONE_SIGNAL,
         draws: Draws = ONE_DRAW,
         progress: Progress = lambda clips, queries: None,
-    ) -> list[Extracted]:
+    ) -> Sequence[Extracted]:
         """See `extract.runner.extract`; the listener was opened here."""
         assert isinstance(listener, _RemoteClassifier)  # noqa: S101
-        results = {line["clip_id"]: from_item(line) for line in journal.items}
+        results = {line["clip_id"]: packed(line) for line in journal.items}
         journal.items.clear()
         progress(len(results), 0)
-        pending = [clip for clip in clips if clip.clip_id not in results]
+        pending = without(clips, results)
         context = (reference, label_map, tuple(searches), limits, sets, draws)
         for keys, content in self.pool.run(
             "extract", listener.model, context, self._chunks(pending, OtherClips(clips), draws)
@@ -116,9 +117,9 @@ class RayEngine:
                 progress(0, content)
                 continue
             journal.append(content)
-            results[content["clip_id"]] = from_item(content)
+            results[content["clip_id"]] = packed(content)
             progress(1, 0)
-        return [results[clip.clip_id] for clip in clips]
+        return Results(results[clip_id] for clip_id, _ in ids_and_lengths(clips))
 
     def judge(
         self, candidate: Candidate, suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]]

@@ -7,13 +7,14 @@ its clip; None where nothing stands in for it (see `completions`).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.completions import Completion
 from harness.dataset.clip_cache import domain_of, parts_of
+from harness.dataset.clip_sequence import ids_and_lengths
 from harness.domains import Domain
 from harness.families import parse_family
 from harness.seeds import generator, seed_of
@@ -33,21 +34,23 @@ class StandIns:
 class OtherClips:
     """The clips of a corpus, to choose from them what stands in for the rest of one."""
 
-    def __init__(self, clips: Iterable[Clip]) -> None:
-        self._every = sorted(clips, key=_id)
-        self._as_long: dict[int, list[Clip]] = {}
-        for clip in self._every:
-            self._as_long.setdefault(len(clip.waveform), []).append(clip)
+    def __init__(self, clips: Sequence[Clip]) -> None:
+        self._clips = clips
+        lengths = ids_and_lengths(clips)
+        self._every = sorted((clip_id, i) for i, (clip_id, _) in enumerate(lengths))
+        self._as_long: dict[int, list[tuple[str, int]]] = {}
+        for clip_id, i in self._every:
+            self._as_long.setdefault(lengths[i][1], []).append((clip_id, i))
 
     def choose(self, clip: Clip, seed: int) -> Clip | None:
         """Another clip: any of those as long, or any at all; seeded."""
         for clips in (self._as_long.get(len(clip.waveform), []), self._every):
             at = bisect_left(clips, clip.clip_id, key=_id)
-            is_there = at < len(clips) and clips[at].clip_id == clip.clip_id
+            is_there = at < len(clips) and clips[at][0] == clip.clip_id
             n_others = len(clips) - is_there
             if n_others:
                 i = seed_of("rest", clip.clip_id, str(seed)) % n_others
-                return clips[i + (is_there and i >= at)]
+                return self._clips[clips[i + (is_there and i >= at)][1]]
         return None
 
     def stand_ins(self, clip: Clip, seed: int) -> StandIns:
@@ -56,8 +59,8 @@ class OtherClips:
         return StandIns(self.choose(clip, seed), tuple(self.choose(clip, draw) for draw in draws))
 
 
-def _id(clip: Clip) -> str:
-    return clip.clip_id
+def _id(clip: tuple[str, int]) -> str:
+    return clip[0]
 
 
 def rest(completion: Completion, clip: Clip, other: Clip | None, seed: int, draw: int = 0) -> Waveform | None:

@@ -18,9 +18,9 @@ from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from harness import audio
+from harness.dataset.clip_sequence import ClipSequence, lines_of, prepared
+from harness.dataset.parquet_schema import ClipLine
 from harness.dataset.paths import METADATA
 from harness.disk_errors import pointer
 from harness.errors import BadCorpus, BadInput, likely
@@ -107,6 +107,27 @@ class Corpus:
         Raises:
             BadCorpus: not one recording can be used.
         """
+        for clip, _ in self._clips(task):
+            yield clip
+
+    def clip_sequence(self, task: Task) -> ClipSequence:
+        """The same clips, a bounded number of them in memory; all are read once, and again when asked for.
+
+        Raises:
+            BadCorpus: see `clips`; and as a clip is asked for whose recording is another one by then.
+        """
+        rows = {row.clip_id: row for row in self._rows}
+
+        def read(line: ClipLine) -> Clip:
+            excerpt = prepared(*rows[line.clip_id].decode()[:2], task)[0]
+            if audio.sha256(excerpt) != line.sha256:
+                raise BadCorpus(f"{self.name}: {line.clip_id} has changed while it was in use; start again")
+            return Clip(line.clip_id, self.name, line.label, excerpt, task.sample_rate_hz, line.pair)
+
+        return ClipSequence(self._clips(task), read)
+
+    def _clips(self, task: Task) -> Iterator[tuple[Clip, str]]:
+        """See `clips`; each with its sha256."""
         self._counts = dict.fromkeys(self._counts, 0)
         self.skipped = ()
         digests: set[str] = set()
@@ -116,11 +137,7 @@ class Corpus:
             except BadCorpus as error:
                 self.skipped += (Skipped(row.clip_id, str(error)),)
                 continue
-            waveform = audio.resample(raw, rate, task.sample_rate_hz)
-            longest = int(task.max_seconds * task.sample_rate_hz)
-            start = max(0, (len(waveform) - longest) // 2)
-            # Adding zero makes -0.0 into 0.0, which is what a 16-bit file would give back.
-            excerpt = waveform[start : start + longest] + np.float32(0)
+            excerpt, is_cut = prepared(raw, rate, task)
             sha256 = audio.sha256(excerpt)
             if sha256 in digests:
                 self._counts["n_duplicates"] += 1
@@ -128,8 +145,8 @@ class Corpus:
             digests.add(sha256)
             self._counts["n_resampled"] += rate != task.sample_rate_hz
             self._counts["n_mixed"] += n_channels > 1
-            self._counts["n_cut"] += len(excerpt) < len(waveform)
-            yield Clip(row.clip_id, self.name, row.label, excerpt, task.sample_rate_hz, row.pair)
+            self._counts["n_cut"] += is_cut
+            yield Clip(row.clip_id, self.name, row.label, excerpt, task.sample_rate_hz, row.pair), sha256
         if self.skipped and not digests:
             raise BadCorpus(
                 f"{self.name} has {plural(len(self.skipped), 'clip')}, and none that can be used; the first:"
@@ -138,7 +155,7 @@ class Corpus:
 
     def ref(self, clips: Sequence[Clip]) -> CorpusRef:
         """The record of the corpus, after `clips` was read to its end."""
-        digests = "".join(f"{c.clip_id}\0{audio.sha256(c.waveform)}\n" for c in clips)
+        digests = "".join(f"{line.clip_id}\0{line.sha256}\n" for line in lines_of(clips))
         revision = self._commit or hashlib.sha256(digests.encode()).hexdigest()
         return CorpusRef(self.name, revision, self.licence, len(clips), **self._counts)
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from harness.dataset import atomic_folder, parquet_io, parquet_schema
+from harness.dataset.clip_sequence import ClipSequence, lines_of
 from harness.dataset.completed import sound_of
 from harness.dataset.paths import MANIFEST, clips_path, sets_path, signals_path
 from harness.dataset.suites import Suite
@@ -63,10 +62,12 @@ def _check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips:
                 f"{root} has signals of {record.model.repo_id} from {difference}; choose another --out"
             )
     _check_has_headline(suite, task, record)
-    clip_by_id = {} if clips_path(task.name) not in suite.manifest.files else suite.clips(task.name)
-    for clip in clips:
-        old_clip = clip_by_id.get(clip.clip_id, clip)
-        if not np.array_equal(old_clip.waveform, clip.waveform):
+    old_clips = {clip.clip_id: clip for clip in _old_clips(suite, task)}
+    if old_clips and not suite.has_clips(task.name):
+        suite.clips(task.name)  # says why the folder cannot be added to
+    for clip in lines_of(clips):
+        old_clip = old_clips.get(clip.clip_id, clip)
+        if old_clip.sha256 != clip.sha256:
             raise BadSignals(f"{root} has another clip named {clip.clip_id!r}; choose another --out")
         if old_clip.label != clip.label:
             raise BadSignals(
@@ -105,16 +106,17 @@ def add_reference(
     task: Task,
     record: ReferenceRecord,
     clips: Sequence[Clip],
-    signals: Sequence[SufficientSignal],
+    signals: Iterable[SufficientSignal],
     *,
     sets: Sequence[CausalSet] = (),
     masks_only: bool = False,
+    in_order: bool = False,
 ) -> None:
     """Write the signals of one reference; families it has from before and that are not given again stay.
 
     The counts of the record are those of `signals`; `clips` are all that were looked at. Further sets replace
     those of the same families. With `masks_only` no audio of the signals is stored: it is rebuilt from the
-    clips.
+    clips. Signals that come `in_order` of clip_id, family and draw are in memory one at a time.
 
     Raises:
         BadSignals: see `open_for`.
@@ -127,6 +129,8 @@ def add_reference(
         old = next((r for r in old_records if r.model.slug == record.model.slug), None)
         try:
             _write_clips(root, suite, task, clips)
+            if not in_order:
+                signals = sorted(signals, key=lambda s: (s.clip_id, s.family, s.draw))
             _write_signals(root, old, task, record, clips, signals, masks_only)
             _write_sets(root, suite, task, record, sets)
         except OSError as error:
@@ -143,15 +147,14 @@ def _write_signals(
     task: Task,
     record: ReferenceRecord,
     clips: Sequence[Clip],
-    signals: Sequence[SufficientSignal],
+    signals: Iterable[SufficientSignal],
     masks_only: bool,
 ) -> None:
     """All rows in order of clip and family, one at a time in memory: the old ones that stay, and the new."""
     path = root / signals_path(task.name, record.model.slug)
-    by_id = {clip.clip_id: clip for clip in clips}
+    clip_of = _by_id(clips)
     families = {c.family for c in record.counts}
-    sorted_signals = sorted(signals, key=lambda s: (s.clip_id, s.family, s.draw))
-    new_rows = (_row(signal, None if masks_only else by_id) for signal in sorted_signals)
+    new_rows = (_row(signal, None if masks_only else clip_of) for signal in signals)
     old_rows = parquet_io.read_rows(path, parquet_schema.SIGNALS) if old is not None else iter(())
     kept_rows = (row for row in old_rows if row["family"] not in families)
     rows = heapq.merge(kept_rows, new_rows, key=itemgetter("clip_id", "family", "draw"))
@@ -172,18 +175,37 @@ def _write_sets(
         parquet_io.write_rows(new, rows, parquet_schema.SETS, task.sample_rate_hz)
 
 
-def _row(signal: SufficientSignal, clips: Mapping[str, Clip] | None) -> dict[str, Any]:
-    sound = None if clips is None else sound_of(signal, clips[signal.clip_id], clips.__getitem__)
+def _row(signal: SufficientSignal, clip_of: Callable[[str], Clip] | None) -> dict[str, Any]:
+    sound = None if clip_of is None else sound_of(signal, clip_of(signal.clip_id), clip_of)
     return parquet_schema.signal_row(signal, sound)
 
 
 def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Clip]) -> None:
-    path = clips_path(task.name)
-    clip_by_id = dict(suite.clips(task.name)) if suite and path in suite.manifest.files else {}
-    clip_by_id.update((clip.clip_id, clip) for clip in clips)
-    rows = (parquet_schema.clip_row(clip_by_id[clip_id]) for clip_id in sorted(clip_by_id))
-    columns = parquet_schema.clips_schema(clip.pair for clip in clip_by_id.values())
+    """All rows in order of their ids, one clip at a time in memory."""
+    path, new_clip = clips_path(task.name), _by_id(clips)
+    old = {line.clip_id: line for line in _old_clips(suite, task)}
+    new = {line.clip_id: line for line in lines_of(clips)}
+    all_lines = old | new
+
+    def row(clip_id: str) -> dict[str, Any]:
+        if suite is None or clip_id in new:
+            return parquet_schema.clip_row(new_clip(clip_id))
+        return parquet_schema.clip_row(suite.clip(task.name, clip_id))
+
+    columns = parquet_schema.clips_schema(line.pair for line in all_lines.values())
+    rows = map(row, sorted(all_lines))
     parquet_io.write_rows(atomic_folder.new(root / path), rows, columns, task.sample_rate_hz)
+
+
+def _old_clips(suite: Suite | None, task: Task) -> Iterator[parquet_schema.ClipLine]:
+    if suite is not None and clips_path(task.name) in suite.manifest.files:
+        yield from suite.clip_lines(task.name)
+
+
+def _by_id(clips: Sequence[Clip]) -> Callable[[str], Clip]:
+    if isinstance(clips, ClipSequence):
+        return clips.by_id
+    return {clip.clip_id: clip for clip in clips}.__getitem__
 
 
 def _merge(old: ReferenceRecord, new: ReferenceRecord, headline: str) -> ReferenceRecord:

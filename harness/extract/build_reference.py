@@ -13,9 +13,9 @@ from typing import Protocol
 
 import numpy as np
 
-from harness import audio
 from harness.dataset import writer
 from harness.dataset.corpora import Corpus
+from harness.dataset.parquet_schema import ClipLine
 from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite
 from harness.errors import BadCorpus, BadInput, NotValid
@@ -40,7 +40,7 @@ from harness.models.classifiers import Classifier
 from harness.provenance import run_settings
 from harness.schemas import ReferenceCounts
 from harness.tasks import Task, task_record
-from harness.types import N_LEVELS, PROTOCOL, Clip, LabelMap, ModelRef
+from harness.types import N_LEVELS, PROTOCOL, Clip, LabelMap, ModelRef, Skipped
 
 
 class Extractor(Protocol):
@@ -59,7 +59,7 @@ class Extractor(Protocol):
         sets: Sets,
         draws: Draws,
         progress: Progress,
-    ) -> list[Extracted]:
+    ) -> Sequence[Extracted]:
         """See `extract.runner.extract`."""
         ...
 
@@ -91,7 +91,7 @@ def add(
         NotValid: not one signal came of it.
     """
     start = time.monotonic()
-    clips = list(corpus.clips(task))
+    clips = corpus.clip_sequence(task)
     if not clips:
         raise BadCorpus(f"{corpus.name} has no clips in the chosen split")
     if limits.completion.kind == "swap" and len(clips) == 1:
@@ -99,7 +99,7 @@ def add(
             f"--completion swap puts another clip in the place of the rest, and {corpus.name} has only one;"
             " take more clips, or --completion noise:-40"
         )
-    _require_long_enough(classifier, clips)
+    _require_long_enough(classifier, clips.lines, task.sample_rate_hz)
     record = ReferenceRecord(
         task=task.name,
         model=classifier.ref,
@@ -118,7 +118,7 @@ def add(
         sets=_set_counts(searches, limits, sets),
     )
     suite = writer.open_for(root, task, record, clips)
-    path, identity = _journal(root, task, classifier.ref), _identity(record, task, clips)
+    path, identity = _journal(root, task, classifier.ref), _identity(record, task, clips.lines)
     hint = "finish that work with the command that began it, delete that file, or choose another --out"
     if suite is not None:
         for old in suite.references(task.name):
@@ -145,12 +145,15 @@ def add(
         )
         silence_class = _silence_class(classifier, label_map, clips[0])
         record = _complete_record(record, results, silence_class, time.monotonic() - start)
-        signals = [signal for e in results for signal in e.signals]
-        if not signals:
+        if not any(count.n_signals for count in record.counts):
             reason = record.skipped[0].why if record.skipped else "no clip was given"
             raise NotValid(f"{classifier.ref.repo_id} has no signal on {corpus.name}: {reason}")
+        order = sorted(range(len(clips)), key=lambda i: clips.lines[i].clip_id)
+        signals = (signal for i in order for signal in results[i].signals)
         causal_sets = [s for e in results for s in e.sets]
-        writer.add_reference(root, task, record, clips, signals, sets=causal_sets, masks_only=masks_only)
+        writer.add_reference(
+            root, task, record, clips, signals, sets=causal_sets, masks_only=masks_only, in_order=True
+        )
     except BaseException:
         journal.close()
         raise
@@ -196,9 +199,9 @@ def _journal(root: Path, task: Task, model: ModelRef) -> Path:
     return root / f".{task.name}-{model.slug}.journal"
 
 
-def _identity(record: ReferenceRecord, task: Task, clips: Sequence[Clip]) -> dict[str, object]:
+def _identity(record: ReferenceRecord, task: Task, clips: Sequence[ClipLine]) -> dict[str, object]:
     """What identifies the work: a journal with the same identity is continued."""
-    content = "".join(f"{c.clip_id}\0{c.label}\0{audio.sha256(c.waveform)}\n" for c in clips)
+    content = "".join(f"{c.clip_id}\0{c.label}\0{c.sha256}\n" for c in clips)
     return {
         "protocol": PROTOCOL,
         "task": dataclasses.asdict(task_record(task)) | {"labels": list(task.labels)},
@@ -215,9 +218,15 @@ def _identity(record: ReferenceRecord, task: Task, clips: Sequence[Clip]) -> dic
 def _complete_record(
     record: ReferenceRecord, results: Sequence[Extracted], silence_class: str, seconds: float
 ) -> ReferenceRecord:
-    n_signals = Counter(s.family for e in results for s in e.signals)
-    n_degenerate = Counter(s.family for e in results for s in e.signals if s.degenerate)
-    n_sets = Counter((s.family, s.kind) for e in results for s in e.sets)
+    n_signals: Counter[str] = Counter()
+    n_degenerate: Counter[str] = Counter()
+    n_sets: Counter[tuple[str, str]] = Counter()
+    skipped: list[Skipped] = []
+    for result in results:  # once, as each is unpacked
+        n_signals.update(s.family for s in result.signals)
+        n_degenerate.update(s.family for s in result.signals if s.degenerate)
+        n_sets.update((s.family, s.kind) for s in result.sets)
+        skipped += result.skipped
     counts = (
         dataclasses.replace(c, n_signals=n_signals[c.family], n_degenerate=n_degenerate[c.family])
         for c in record.counts
@@ -225,7 +234,7 @@ def _complete_record(
     return dataclasses.replace(
         record,
         counts=tuple(dataclasses.replace(c, silence_class=silence_class) for c in counts),
-        skipped=(*record.skipped, *(s for e in results for s in e.skipped)),
+        skipped=(*record.skipped, *skipped),
         sets=tuple(dataclasses.replace(s, n_sets=n_sets[s.family, s.kind]) for s in record.sets),
         run=dataclasses.replace(record.run, seconds=round(seconds, 3)),
     )
@@ -245,12 +254,12 @@ def _search_keys(record: ReferenceRecord) -> set[tuple[str, ...]]:
     return {*((search,) for search in record.searches), *set_keys}
 
 
-def _require_long_enough(classifier: Classifier, clips: Sequence[Clip]) -> None:
+def _require_long_enough(classifier: Classifier, clips: Sequence[ClipLine], sample_rate_hz: int) -> None:
     """A suite holds whole clips, which every candidate is asked about: its reference must hear them all."""
-    short_clips = [c for c in clips if not classifier.can_hear(len(c.waveform), c.sample_rate_hz)]
+    short_clips = [c for c in clips if not classifier.can_hear(c.n_samples, sample_rate_hz)]
     if short_clips:
         min_seconds = classifier.min_samples / classifier.facts.sample_rate_hz
-        names = ", ".join(f"{c.clip_id} ({c.seconds:.4f} s)" for c in short_clips[:3])
+        names = ", ".join(f"{c.clip_id} ({c.n_samples / sample_rate_hz:.4f} s)" for c in short_clips[:3])
         more = f" and {len(short_clips) - 3} more" if len(short_clips) > 3 else ""
         raise BadInput(
             f"too short for {classifier.ref.repo_id}, which needs {min_seconds:.4f} s: {names}{more};"

@@ -14,10 +14,11 @@ from itertools import accumulate
 
 import numpy as np
 
+from harness.dataset.clip_sequence import ids_and_lengths, without
 from harness.dataset.completed import OtherClips, StandIns
 from harness.domains import fft
 from harness.extract.certify import Extracted, certify
-from harness.extract.journal_lines import from_item, item
+from harness.extract.journal_lines import Results, item, packed
 from harness.extract.objectives import Logits, margin, probability
 from harness.extract.oracle import Listener, ask
 from harness.extract.search import Search
@@ -61,7 +62,7 @@ def extract(
     draws: Draws = ONE_DRAW,
     stand_ins: Callable[[Clip], StandIns] | None = None,
     progress: Progress = lambda clips, queries: None,
-) -> list[Extracted]:
+) -> Sequence[Extracted]:
     """Extract the signals of one reference from all clips, in the order of the clips.
 
     Args:
@@ -77,27 +78,26 @@ def extract(
         stand_ins: the clips that stand in for the rest of a clip; without it, others of these clips.
         progress: told of clips and queries as they go.
     """
-    results = {line["clip_id"]: from_item(line) for line in journal.items}
+    results = {line["clip_id"]: packed(line) for line in journal.items}
     journal.items.clear()
     progress(len(results), 0)
-    pending = [clip for clip in clips if clip.clip_id not in results]
+    pending = without(clips, results)
     if stand_ins is None:
         stand_ins = partial(OtherClips(clips).stand_ins, seed=draws.seed)
 
     def start(clip: Clip, whole_clip: WholeClipResult) -> list[SearchTask]:
+        other = stand_ins(clip).rest if limits.completion.kind == "swap" else None
         return [
             run
             for search in searches
-            for run in start_tasks(
-                search, whole_clip, clip, reference, limits, sets, draws, stand_ins(clip).rest
-            )
+            for run in start_tasks(search, whole_clip, clip, reference, limits, sets, draws, other)
         ]
 
     for clip, result in _stream(listener, label_map, pending, stand_ins, start, sets, progress):
-        journal.append(item(clip, result))
-        results[clip.clip_id] = result
+        journal.append(line := item(clip, result))
+        results[clip.clip_id] = packed(line)
         progress(1, 0)
-    return [results[clip.clip_id] for clip in clips]
+    return Results(results[clip_id] for clip_id, _ in ids_and_lengths(clips))
 
 
 def _stream(
@@ -110,13 +110,14 @@ def _stream(
     progress: Progress,
 ) -> Iterator[tuple[Clip, Extracted]]:
     """Pending clips as they finish. New ones join when half of the pool has left."""
-    pending = list(reversed(pending_clips))
+    n_begun, longest = 0, max((n for _, n in ids_and_lengths(pending_clips)), default=1)
+    most = max(2, min(_POOL, _POOL_SAMPLES // longest))
     pool: list[tuple[Clip, list[SearchTask]]] = []
     silence: dict[int, str] = {}
-    while pending or pool:
-        most = max(2, min(_POOL, _POOL_SAMPLES // max(len(clip.waveform) for clip in pending_clips)))
-        if len(pool) <= most // 2 and pending:
-            batch = [pending.pop() for _ in range(min(len(pending), most - len(pool)))]
+    while n_begun < len(pending_clips) or pool:
+        if len(pool) <= most // 2 and n_begun < len(pending_clips):
+            batch = list(pending_clips[n_begun : n_begun + most - len(pool)])
+            n_begun += len(batch)
             for clip, result in zip(
                 batch, _ask_whole_clips(listener, label_map, batch, silence), strict=True
             ):
