@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,9 @@ _GROUP_BYTES = 1 << 24
 
 _GROUPS = 4
 """Groups of a file that stay in memory: a clip and those whose sound replaces its own lie in several."""
+
+_CACHED_BYTES = 1 << 22
+"""More of them stay where all take no more than this: signals are judged in another order than stored."""
 
 
 _SPLIT = MappingProxyType({name: name for name in ("p_expected", "energy_seen")} | {"p": "p.list.element"})
@@ -140,11 +143,20 @@ class Rows:
             sizes = untrusted_parquet.group_sizes(path, self._forms)
         positions = ((group, i) for group, size in enumerate(sizes) for i in range(size))
         self._positions: dict[str, tuple[int, int]] = dict(zip(keys, positions, strict=True))
-        self._read = lru_cache(_GROUPS)(self._group)
+        self._groups: OrderedDict[int, pa.Table] = OrderedDict()
+        self._n_bytes = 0
 
-    def _group(self, group: int) -> pa.Table:
-        with _readable(self._path):
-            return _checked(untrusted_parquet.table(self._path, self._forms, group=group))
+    def _read(self, group: int) -> pa.Table:
+        """A group of rows; the last ones that were asked for are in memory."""
+        if group not in self._groups:
+            with _readable(self._path):
+                table = _checked(untrusted_parquet.table(self._path, self._forms, group=group))
+            self._groups[group] = table
+            self._n_bytes += table.nbytes
+            while len(self._groups) > _GROUPS and self._n_bytes > _CACHED_BYTES:
+                self._n_bytes -= self._groups.popitem(last=False)[1].nbytes
+        self._groups.move_to_end(group)
+        return self._groups[group]
 
     def find(self, name: str) -> dict[str, Any] | None:
         """The row of that key.
@@ -161,17 +173,17 @@ class Rows:
 def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table) -> str:
     """Write `verdicts.parquet`, from records or from a table of VERDICTS; returns the sha256 of the file."""
     table = verdicts if isinstance(verdicts, pa.Table) else parquet_schema.verdict_table(verdicts)
-    data = _parquet_of(table)
+    data = _parquet_of(table).getvalue()
     replace_file(path, data)
     return hashlib.sha256(data).hexdigest()
 
 
 def verdicts_sha256(table: pa.Table) -> str:
     """The sha256 of the file that `write_verdicts` makes of a table."""
-    return hashlib.sha256(_parquet_of(table)).hexdigest()
+    return hashlib.sha256(_parquet_of(table).getbuffer()).hexdigest()
 
 
-def _parquet_of(table: pa.Table) -> bytes:
+def _parquet_of(table: pa.Table) -> io.BytesIO:
     """Probabilities, a few of whose bytes vary, are split by byte: a quarter less than otherwise."""
     buffer = io.BytesIO()
     with_dictionary = [field.name for field in table.schema if field.name not in _SPLIT]
@@ -182,7 +194,7 @@ def _parquet_of(table: pa.Table) -> bytes:
         use_dictionary=with_dictionary,
         use_byte_stream_split=list(_SPLIT.values()),
     )
-    return buffer.getvalue()
+    return buffer
 
 
 def verdicts(

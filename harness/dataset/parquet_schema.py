@@ -110,7 +110,7 @@ CANDIDATE_VERDICTS = pa.schema([("candidate", pa.string()), *VERDICTS])
 """VERDICTS, with whose they are: the form in which those of many are published together."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class ClipLine:
     """A clip without its sound; the fields are those of CLIPS."""
 
@@ -121,7 +121,7 @@ class ClipLine:
     pair: str | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class SignalLine:
     """A signal without its sound."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from shlex import quote
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ from harness.types import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, Suffi
 
 _MAX_CACHED_LINES = 1 << 16
 """Lines of signals that are kept, of half a kilobyte each."""
+
+_SHARED = ("clip_id", "family", "truth", "expected")
+"""Texts that many lines of signals have in common."""
 
 _MAX_CACHED_SAMPLES = 1 << 23
 """Samples of decoded clips that are kept: 32 MiB."""
@@ -189,6 +193,8 @@ class Suite:
             digest = hashlib.sha256(row["sha256"].encode() + np.array(row["mask"], dtype="<i4").tobytes())
             digest.update(row["expected"].encode() + (row["levels"] or b"") + b"%d" % row["seed"])
             fields = {name: row[name] for name in columns} | {"p_clip": tuple(row["p_clip"])}
+            # Each text is in memory once: there are as many lines as signals.
+            fields |= {n: intern(text) for n in _SHARED if (text := fields[n]) is not None}
             yield parquet_schema.SignalLine(
                 **fields,
                 robust=parquet_schema.robust_of(row),

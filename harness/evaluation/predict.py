@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,6 +38,12 @@ class Answers:
     seen: NDArray[np.float32]
     """(n_stimuli, 2) seconds inside the model's window; share of the energy inside it and below the model's
     Nyquist frequency."""
+
+
+@lru_cache(maxsize=1024)
+def shared(keys: tuple[stimuli.Key, ...]) -> tuple[stimuli.Key, ...]:
+    """The same keys, in one tuple for all units that have them: there are few kinds of units."""
+    return keys
 
 
 _SAMPLES_AT_ONCE = 1 << 22
@@ -193,7 +199,7 @@ class _Batch:
 
         def of(keys: Sequence[stimuli.Key], numbers: Sequence[int]) -> Answers:
             logits, visible = zip(*(rows[number] for number in numbers), strict=True)
-            return Answers(tuple(keys), np.stack(logits), np.stack(visible))
+            return Answers(shared(tuple(keys)), np.stack(logits), np.stack(visible))
 
         return [
             (unit, of(keys, numbers))
@@ -218,43 +224,53 @@ def verdict_table(
     """
     unit_answers = [answers[unit.content] for unit in units]
     unit_index = np.repeat(np.arange(len(units)), [len(item.stimuli) for item in unit_answers])
-    unit_of_row = [units[i] for i in unit_index.tolist()]
+    keys: dict[stimuli.Key, int] = {}
+    key_index = np.fromiter(
+        (keys.setdefault(key, len(keys)) for item in unit_answers for key in item.stimuli), np.int64
+    )
+    names, levels, replicates = zip(*keys, strict=True)
 
     def per_row(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         """A value of each unit, as often as it has rows."""
         return pa.array(values, kind).take(pa.array(unit_index))
 
+    def per_key(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+        """A value of each kind of stimulus, at each row."""
+        return pa.array(values, kind).take(pa.array(key_index))
+
     logits = np.concatenate([item.logits for item in unit_answers]).astype(np.float64)
     visible = np.concatenate([item.seen for item in unit_answers])
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    p_raw = exponentials / exponentials.sum(axis=1, keepdims=True)
+    top = pa.array(logits.argmax(axis=1))
+    logits -= logits.max(axis=1, keepdims=True)  # in place: they are of a whole suite
+    np.exp(logits, out=logits)
+    logits /= logits.sum(axis=1, keepdims=True)
     class_is_label = np.array(
         [[c == label for label in task.labels] for c in label_map.canonical], dtype=np.float64
     )
-    p = _round((p_raw @ class_is_label).astype(np.float32))
-    top = pa.array(logits.argmax(axis=1))
+    p = _round((logits @ class_is_label).astype(np.float32))
     index = {label: i for i, label in enumerate(task.labels)}
     expected = np.array([-1 if u.expected is None else index[u.expected] for u in units])[unit_index]
     p_expected = pa.array(p[np.arange(len(p)), expected], mask=expected < 0)
-    names, levels, replicates = zip(*(key for item in unit_answers for key in item.stimuli), strict=True)
-    swaps = [
-        (unit.others[k or 0], unit.other_n_samples[k or 0]) if name == "swap" else None
-        for unit, name, k in zip(unit_of_row, names, replicates, strict=True)
-    ]
-    others = [None if swap is None else swap[0] for swap in swaps]
-    n_samples = [unit.n_samples if s is None else s[1] for unit, s in zip(unit_of_row, swaps, strict=True)]
+    # Of a `swap` the clip that it was made of, by its place among those of all units.
+    is_swap = np.array([name == "swap" for name in names])[key_index]
+    first = np.cumsum([0, *(len(unit.others) for unit in units)])[unit_index]
+    other = first + np.array([k or 0 for k in replicates])[key_index]
+    other_n_samples = np.array([*(n for unit in units for n in unit.other_n_samples), 0])
+    n_samples = np.array([unit.n_samples for unit in units])[unit_index]
+    n_samples[is_swap] = other_n_samples[other[is_swap]]
+    other_clips = pa.array([*(clip_id for unit in units for clip_id in unit.others), None], pa.string())
     text = pa.string()
     columns = {
         "task": pa.repeat(pa.scalar(task.name), len(p)),
         "reference": per_row([unit.reference for unit in units], text),
         "family": per_row([unit.family for unit in units], text),
         "draw": per_row([unit.draw for unit in units], pa.int32()),
-        "level": pa.array(levels, pa.int32()),
+        "level": per_key(levels, pa.int32()),
         "clip_id": per_row([unit.clip_id for unit in units], text),
         "signal_id": per_row([unit.signal_id for unit in units], text),
-        "stimulus": pa.array(names, text),
-        "replicate": pa.array(replicates, pa.int32()),
-        "other_clip": pa.array(others, text),
+        "stimulus": per_key(names, text),
+        "replicate": per_key(replicates, pa.int32()),
+        "other_clip": other_clips.take(pa.array(other, mask=~is_swap)),
         "n_samples": pa.array(n_samples, pa.int32()),
         "truth": per_row([unit.truth for unit in units], text),
         "expected": per_row([unit.expected for unit in units], text),

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from harness.dataset import parquet_io
 from harness.dataset.suites import Suite
@@ -34,6 +35,9 @@ Judge = Callable[
     [Classifier, Suite, Task, Iterator[list[Unit]]], Iterator[list[tuple[Unit, predict.Answers]]]
 ]
 """What judges units: `predict.judge`, or what does the same elsewhere."""
+
+_NOT_COUNTED = ["task", "draw", "other_clip", "p_expected", "p", "seconds_seen"]
+"""Columns of verdicts that are in no rate."""
 
 _STEP = 1.05
 """Factor by which the clips heard must grow before an early stop is thought of again."""
@@ -288,8 +292,7 @@ def _entry(
     run_counts: tuple[float, int, int],
 ) -> Entry:
     references = suite.counts(task.name)
-    frame = table.to_pandas()
-    likeness = likeness_of(frame, task, label_map, suite)
+    likeness = likeness_of(_compared(table), task, label_map, suite)
     return Entry(
         protocol=PROTOCOL,
         task=task.name,
@@ -299,7 +302,7 @@ def _entry(
         references=references,
         label_map=label_map,
         scorecard=summarise(
-            *(frame, task, classifier.ref, references, label_map),
+            *(_counted(table), task, classifier.ref, references, label_map),
             suite.headline(task.name),
             copies(likeness),
         ),
@@ -312,3 +315,20 @@ def _entry(
         n_verdicts=table.num_rows,
         verdicts_sha256=parquet_io.verdicts_sha256(table),
     )
+
+
+def _compared(table: pa.Table) -> pd.DataFrame:
+    """The verdicts that tell how similar two models are, and of those on signals no probabilities."""
+    columns = ["stimulus", "reference", "family", "clip_id", "expected", "predicted", "p"]
+    table = table.select(columns).filter(pc.is_in(table["stimulus"], pa.array(["whole", "signal"])))
+    whole = pc.equal(table["stimulus"], "whole")
+    p = pc.if_else(whole, table["p"], pa.scalar(None, table["p"].type))
+    frame: pd.DataFrame = table.set_column(len(columns) - 1, "p", p).to_pandas()
+    return frame
+
+
+def _counted(table: pa.Table) -> pd.DataFrame:
+    """The rows and columns of verdicts that a scorecard is made of; lists of numbers would be objects."""
+    at_level_zero = pc.fill_null(pc.equal(table["level"], 0), True)
+    frame: pd.DataFrame = table.drop_columns(_NOT_COUNTED).filter(at_level_zero).to_pandas()
+    return frame
