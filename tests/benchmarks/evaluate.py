@@ -5,7 +5,7 @@
 Speed: base-sized models with random weights on clips of 5 and 10 s, and starter models on their suite. The
 engine judges units of a suite; what it put to the model is then put to `pipeline(batch_size=8)`, and the very
 batches, their features made before, to the bare model: the limit. Early stop: how many of 20,000 signals are
-asked until the lift is known to +- 0.05. Memory: the peak of an evaluation of 1,000 and of 20,000 signals.
+asked until the lift is known to +- 0.05.
 
 Conventions: wall time, all cores; the three are timed one after the other, twice, and the faster counts.
 """
@@ -17,8 +17,6 @@ import dataclasses
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -239,7 +237,7 @@ def base_sized(folder: Path) -> Iterator[tuple[str, Path]]:
         yield name, folder / name
 
 
-# ---- asking less, and memory -----------------------------------------------------------------------
+# ---- asking less -----------------------------------------------------------------------------------
 
 
 class Guesser:
@@ -282,33 +280,10 @@ def early_stop(suite: Suite, folder: Path) -> tuple[int, int, float]:
     return asked[0], asked[1], half
 
 
-PEAK = """
-import re, sys
-from pathlib import Path
-from harness import labels
-from harness.dataset.suites import load
-from harness.evaluation import runner
-from harness.models import classifiers, loading
-from harness.tasks import TASKS
-suite, model, out = load(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-classifier = loading.load(model, device="cpu", batch_size=64)
-label_map = labels.harmonise(classifier.class_names, TASKS["emotion"])
-runner.evaluate(classifier, label_map, suite, TASKS["emotion"], out)
-print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
-"""
-
-
-def peak_mb(suite: Suite, model: Path, out: Path) -> int:
-    """Most memory of a process that evaluates a tiny model, in MB."""
-    command = [sys.executable, "-c", PEAK, str(suite.root), str(model), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(done.stdout.split()[-1])
-
-
 # ---- all of it -------------------------------------------------------------------------------------
 
 
-def report(speeds: Sequence[Speed], stop: tuple[int, int, float], peaks: dict[str, int]) -> str:
+def report(speeds: Sequence[Speed], stop: tuple[int, int, float]) -> str:
     rows = [
         "| model | clips | stimuli | engine, s | of it making stimuli, s | bare forward, s | pipeline, s"
         " | engine / bare | scoring / pipeline |",
@@ -327,8 +302,6 @@ def report(speeds: Sequence[Speed], stop: tuple[int, int, float], peaks: dict[st
             "",
             f"Early stop at 20,000 signals: {some:,} forward passes of {full:,} ({some / full:.0%}) until the"
             f" lift is known to +- {half:.3f}.",
-            "",
-            "Peak memory: " + ", ".join(f"{n} signals {mb:,} MB" for n, mb in peaks.items()) + ".",
             "",
             f"{platform.machine()}, {os.cpu_count()} cores, torch {version('torch')},"
             f" transformers {version('transformers')}.",
@@ -352,18 +325,12 @@ def main() -> None:
             suite = suite_of(work / f"{seconds}s", 2, 1, seconds * TASK.sample_rate_hz)
             for model, folder in base_sized(work):
                 speeds.append(speed(model, folder, suite, TASK))
-        large = suite_of(work / "20000", 1000, 20, 1600)
-        stop = early_stop(large, work / "early")
-        tiny = paths.SUITE / "models" / "starter-emotion-wav2vec2"
-        peaks = {
-            "1,000": peak_mb(suite_of(work / "1000", 50, 20, 1600), tiny, work / "peak-1000"),
-            "20,000": peak_mb(large, tiny, work / "peak-20000"),
-        }
+        stop = early_stop(suite_of(work / "20000", 1000, 20, 1600), work / "early")
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "evaluate.md").write_text(report(speeds, stop, peaks))
-    record = {"speed": [dataclasses.asdict(s) for s in speeds], "early stop": stop, "peak MB": peaks}
+    (args.out / "evaluate.md").write_text(report(speeds, stop))
+    record = {"speed": [dataclasses.asdict(s) for s in speeds], "early stop": stop}
     (args.out / "evaluate.json").write_text(json.dumps(record, indent=1) + "\n")
-    print(report(speeds, stop, peaks))
+    print(report(speeds, stop))
 
 
 if __name__ == "__main__":
