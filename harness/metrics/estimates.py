@@ -24,8 +24,8 @@ Intervals, by what was observed (`Estimate.method` names the one used):
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from statistics import NormalDist
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -50,6 +50,10 @@ RANGE: dict[str, tuple[float, float]] = {"rate": (0.0, 1.0), "difference": (-1.0
 
 _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 _SAME = 1e-12  # differences below this are rounding
+_CHUNK = 1 << 18  # clips drawn at a time
+_MAX_BYTES = 256 << 20  # of sets of weights in memory
+_weights: dict[tuple[int, tuple[str, ...], int], FloatArray] = {}
+_lock = Lock()
 
 
 def wilson(successes: float, n: int) -> Estimate:
@@ -83,17 +87,36 @@ def median(values: Sequence[float]) -> Estimate:
     return Estimate(sorted_values[(n - 1) // 2], low, high, LEVEL, ORDER, n)
 
 
-@lru_cache(maxsize=2)
 def clip_weights(n_clips: int, seed_names: tuple[str, ...], draws: int = DRAWS) -> FloatArray:
     """(draws, n_clips) how often each clip is drawn when n_clips are drawn with replacement; read-only.
 
     All numbers of a task are made of one such set, that of `(task,)` over its clips in order of their ids, so
-    that numbers over the same clips move together. The last sets are kept.
+    that numbers over the same clips move together. The sets used last stay in memory, `_MAX_BYTES` of them.
+    """
+    key = (n_clips, seed_names, draws)
+    with _lock:
+        weights = _weights.pop(key, None)
+        if weights is None:
+            weights = _draw_weights(*key)
+        _weights[key] = weights  # last, as the one used last
+        while len(_weights) > 1 and sum(each.nbytes for each in _weights.values()) > _MAX_BYTES:
+            del _weights[next(iter(_weights))]
+    return weights
+
+
+def _draw_weights(n_clips: int, seed_names: tuple[str, ...], draws: int) -> FloatArray:
+    """`clip_weights`, in chunks: the random numbers are those of one sample at a time.
+
+    All samples at once would take three times the memory.
     """
     rng = generator("clips", *seed_names)
     weights = np.empty((draws, n_clips))
-    for i in range(draws):  # one by one: all at once would take three times the memory
-        weights[i] = np.bincount(rng.integers(max(n_clips, 1), size=n_clips), minlength=n_clips)
+    step = max(1, _CHUNK // max(n_clips, 1))
+    for start in range(0, draws, step):
+        rows = weights[start : start + step]
+        clips = rng.integers(max(n_clips, 1), size=rows.shape)
+        clips += np.arange(len(rows))[:, None] * n_clips  # one count for the whole chunk
+        rows[:] = np.bincount(clips.ravel(), minlength=rows.size).reshape(rows.shape)
     weights.flags.writeable = False
     return weights
 

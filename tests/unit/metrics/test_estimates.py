@@ -24,6 +24,7 @@ from harness.metrics.estimates import (
     wilson,
 )
 from harness.schemas import from_json, to_json
+from harness.seeds import generator
 from harness.types import Estimate, FloatArray
 
 NAN = float("nan")
@@ -92,6 +93,36 @@ def test_clip_weights_are_counts_of_draws_with_replacement_and_seeded_by_name() 
     assert np.array_equal(weights, clip_weights(30, ("emotion",), draws=4000))
     assert not np.array_equal(weights, clip_weights(30, ("deepfake",), draws=4000))
     assert clip_weights(0, ("none",), draws=5).shape == (5, 0)
+
+
+@pytest.mark.parametrize(
+    ("n_clips", "draws"),
+    [(0, 3), (1, 5), (2, 7), (3, 2000), (33, 2001), (152, 2000), (1001, 600), (4097, 129), (300_001, 3)],
+)
+def test_clip_weights_drawn_in_chunks_are_those_drawn_one_by_one(n_clips: int, draws: int) -> None:
+    rng = generator("clips", "emotion", "pairs")
+    one_by_one = [
+        np.bincount(rng.integers(max(n_clips, 1), size=n_clips), minlength=n_clips) for _ in range(draws)
+    ]
+    weights = clip_weights(n_clips, ("emotion", "pairs"), draws)
+    assert weights.dtype == np.float64
+    assert not weights.flags.writeable
+    assert np.array_equal(weights, np.array(one_by_one))
+
+
+def test_clip_weights_stay_in_memory_up_to_a_limit_the_ones_used_last(monkeypatch) -> None:
+    monkeypatch.setattr(estimates, "_weights", {})
+    monkeypatch.setattr(estimates, "_MAX_BYTES", 2 * 50 * 10 * 8)
+    a, b = (clip_weights(10, (name,), 50) for name in "ab")
+    assert clip_weights(10, ("a",), 50) is a
+    clip_weights(10, ("c",), draws=50)
+    assert clip_weights(10, ("a",), 50) is a
+    again = clip_weights(10, ("b",), 50)
+    assert again is not b
+    assert np.array_equal(again, b)
+    large = clip_weights(30, ("a",), 50)  # alone above the limit
+    assert clip_weights(30, ("a",), 50) is large
+    assert len(estimates._weights) == 1
 
 
 @given(panels("rate"))
