@@ -322,6 +322,10 @@ def entry_path(model: ModelRef, task: str, signals_sha256: str) -> str:
 
 T = TypeVar("T")
 
+_AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_LARGE = (b"0" * 38, *(b"%b%b%b\n" % (e, n, end) for e in (b"e", b"e+") for n in (b"00", b"000") for end in (b"", b",")))
+"""What a number beyond `untrusted.MAX_NUMBER` has in it as `to_json` writes it, all digits being 0."""
+
 
 @cache
 def _adapter(kind: Any) -> Any:
@@ -352,5 +356,28 @@ def from_json(kind: type[T], text: str | bytes) -> T:
             for e in error.errors(include_url=False, include_input=False, include_context=False)
         )
         raise ValueError("\n".join(lines)) from None
-    untrusted.require_once(text)
+    if not _is_as_written(record, text):
+        untrusted.require_once(text)
     return record
+
+
+def from_own_json(kind: type[T], text: str | bytes) -> T:
+    """Read back a record of a text that this process made, or that has a checksum; nothing else is checked.
+
+    Raises:
+        ValueError: it is no such record.
+    """
+    record: T = _adapter(cast(Any, kind)).validate_json(text)
+    return record
+
+
+def _is_as_written(record: Any, text: str | bytes) -> bool:
+    """Whether a text is what `to_json` makes of its record, without large numbers: each field is there once.
+
+    That is known in a third of the time that `untrusted` takes to look for a second one.
+    """
+    written: bytes = _adapter(cast(Any, type(record))).dump_json(record, indent=2) + b"\n"
+    if written != (text if isinstance(text, bytes) else text.encode("utf-8", "replace")):
+        return False
+    digits = written.translate(_AS_ZEROS)
+    return not any(number in digits for number in _LARGE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,44 +59,43 @@ def count(table: pa.Table, entry: Entry) -> LiftByClip | None:
     vocabulary, codes = {}, {}
     for column in _TEXT:
         vocabulary[column], codes[column] = _dictionary_codes(table[column])
-    level, draw, replicate = (table[name].fill_null(0).to_numpy().astype(np.int64) for name in _NUMBERS)
     stimulus = _code_table(vocabulary["stimulus"], {"signal": 0, "swap": 1, "whole": 2})[codes["stimulus"]]
     whole_clips = codes["clip_id"][stimulus == 2]
     if len(set(names)) < len(names) or (whole_clips < 0).any() or _has_duplicates(whole_clips):
         return None
     clip_ids = sorted(vocabulary["clip_id"][i] for i in whole_clips.tolist())
-    clip_index = _code_table(vocabulary["clip_id"], {name: i for i, name in enumerate(clip_ids)})[
-        codes["clip_id"]
-    ]
     columns = _code_table(vocabulary["reference"], {name: j for j, name in enumerate(names)})
     reference_index = columns[codes["reference"]]
     family_code = _code_table(vocabulary["family"], {entry.signals.headline: 0})[codes["family"]]
-    is_judged = (family_code == 0) & (reference_index >= 0) & (level < 1)
-    signals, swaps = is_judged & (stimulus == 0), is_judged & (stimulus == 1)
-    is_needed = signals | swaps
+    is_judged = (family_code == 0) & (reference_index >= 0) & (_integers(table["level"]) < 1)
+    # A small part of the rows is about the lift; what follows has a number for each of these.
+    rows = np.flatnonzero(is_judged & ((stimulus == 0) | (stimulus == 1)))
+    is_swap, reference_index = stimulus[rows] == 1, reference_index[rows]
+    clip_codes, expected, predicted = (codes[name][rows] for name in ("clip_id", "expected", "predicted"))
+    clip_table = _code_table(vocabulary["clip_id"], {name: i for i, name in enumerate(clip_ids)})
+    clip_index = clip_table[clip_codes].astype(np.int64)
+    draw, replicate = (_integers(table[name])[rows].astype(np.int64) for name in ("draw", "replicate"))
     is_in_range = (draw >= 0) & (draw < _MAX_DRAWS) & (replicate >= 0) & (replicate < _MAX_DRAWS)
-    if (is_needed & ~(is_in_range & (clip_index >= 0))).any():
+    if not (is_in_range & (clip_index >= 0)).all():
         return None
-    n_draws = int(draw[is_needed].max(initial=0)) + 1
+    n_draws = int(draw.max(initial=0)) + 1
     signal_index = (clip_index * len(names) + reference_index) * n_draws + draw  # a number for each signal
-    if _has_duplicates(signal_index[signals]) or _has_duplicates(
-        signal_index[swaps] * _MAX_DRAWS + replicate[swaps]
+    if _has_duplicates(signal_index[~is_swap]) or _has_duplicates(
+        signal_index[is_swap] * _MAX_DRAWS + replicate[is_swap]
     ):
         return None
     classes = {label: i for i, label in enumerate(vocabulary["expected"])}
-    prediction = _code_table(vocabulary["predicted"], classes)[codes["predicted"]]
-    acceptance = (prediction == codes["expected"]) & (prediction >= 0)
+    prediction = _code_table(vocabulary["predicted"], classes)[predicted]
+    acceptance = (prediction == expected) & (prediction >= 0)
     covered_classes = entry.label_map.covered
-    is_covered = np.array([*(label in covered_classes for label in vocabulary["expected"]), False])[
-        codes["expected"]
-    ]
+    is_covered = np.array([*(label in covered_classes for label in vocabulary["expected"]), False])[expected]
     shape = (len(clip_ids), len(names), n_draws)
 
     def shares(rows: NDArray[np.bool_]) -> FloatArray:
         """(n_clips, n_references, n_draws) mean acceptance of the rows of each signal; NaN for none."""
         return means_at(signal_index[rows], acceptance[rows].astype(float), math.prod(shape)).reshape(shape)
 
-    differences = shares(signals & is_covered) - shares(swaps)
+    differences = shares(~is_swap & is_covered) - shares(is_swap)
     is_counted = ~np.isnan(differences)
     sums, counts = np.where(is_counted, differences, 0.0).sum(axis=2), is_counted.sum(axis=2)
     values = divide(sums, counts)
@@ -129,20 +128,25 @@ def by_frame(verdicts: pd.DataFrame, entry: Entry) -> LiftByClip:
     return LiftByClip(clip_ids, names, frame.to_numpy(dtype=np.float32))
 
 
-def _has_duplicates(numbers: NDArray[np.int64]) -> bool:
+def _has_duplicates(numbers: NDArray[np.integer[Any]]) -> bool:
     sorted_numbers = np.sort(numbers)
     return bool((sorted_numbers[1:] == sorted_numbers[:-1]).any())
 
 
-def _dictionary_codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
+def _dictionary_codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
     """The distinct texts of a column, and the index of the text of each row; -1 for null."""
     if not column.num_chunks:
-        return [], np.zeros(0, dtype=np.int64)
+        return [], np.zeros(0, dtype=np.int32)
     array = column.combine_chunks() if column.num_chunks > 1 else column.chunk(0)
     codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return array.dictionary.to_pylist(), codes.astype(np.int64)
+    return array.dictionary.to_pylist(), codes.astype(np.int32, copy=False)
 
 
-def _code_table(words: Sequence[str], codes: Mapping[str, int]) -> NDArray[np.int64]:
+def _integers(column: pa.ChunkedArray) -> NDArray[np.integer[Any]]:
+    """The numbers of a column; 0 for null."""
+    return np.asarray(column.fill_null(0).to_numpy())
+
+
+def _code_table(words: Sequence[str], codes: Mapping[str, int]) -> NDArray[np.int32]:
     """(n_words + 1,) the code of each word; the last item, which -1 indexes, is -1."""
-    return np.array([*(codes.get(word, -1) for word in words), -1], dtype=np.int64)
+    return np.array([*(codes.get(word, -1) for word in words), -1], dtype=np.int32)
