@@ -323,7 +323,10 @@ def entry_path(model: ModelRef, task: str, signals_sha256: str) -> str:
 T = TypeVar("T")
 
 _AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
-_LARGE = (b"0" * 38, *(b"%b%b%b\n" % (e, n, end) for e in (b"e", b"e+") for n in (b"00", b"000") for end in (b"", b",")))
+_LARGE = (
+    b"0" * 38,
+    *(b"%b%b%b\n" % (e, n, end) for e in (b"e", b"e+") for n in (b"00", b"000") for end in (b"", b",")),
+)
 """What a number beyond `untrusted.MAX_NUMBER` has in it as `to_json` writes it, all digits being 0."""
 
 

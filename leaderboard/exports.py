@@ -8,7 +8,8 @@ with an apostrophe.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,10 +20,9 @@ from harness.seeds import seed_of
 from harness.types import Estimate
 from leaderboard import escaping, formatting, urls
 from leaderboard.board import columns, remarks
-from leaderboard.board.anchors import Anchor
 from leaderboard.board.frame import frame
 from leaderboard.board.matrix import short_names
-from leaderboard.board.types import Board, Ranking, Row
+from leaderboard.board.types import Anchor, Board, Ranking, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,13 +232,16 @@ def badge_path(entry: Entry) -> str:
     return f"badges/{name}.svg"
 
 
-def files(board: Board) -> dict[str, bytes]:
-    """Data and badges of a site, by path below its root."""
-    contents: dict[str, bytes] = {"data/goodenough.bib": _bibtex(board, None)}
+def data_files(board: Board) -> Iterator[tuple[str, str | None, Callable[[], bytes]]]:
+    """The data of a site: path below its root, the task it is of or None for all, and what makes it."""
+    yield "data/goodenough.bib", None, partial(_bibtex, board, None)
     for task in board.tasks:
         name = urls.anchor(task)
         for kind, ending in (("csv", "csv"), ("parquet", "parquet"), ("json", "json"), ("latex", "tex")):
-            contents[f"data/{name}.{ending}"] = export(board, kind, task)
+            yield f"data/{name}.{ending}", task, partial(export, board, kind, task)
+
+
+def badges(board: Board) -> Iterator[tuple[str, bytes]]:
+    """Path of each badge of a site below its root, and its content."""
     for ranking, row in _ranked_rows(board, None):
-        contents[badge_path(row.entry)] = badge(row, ranking).encode()
-    return contents
+        yield badge_path(row.entry), badge(row, ranking).encode()

@@ -196,13 +196,14 @@ def app(submissions: str, signals: str | None, port: int, ci_width: float, publi
 def _build(
     submissions: str, signals: str | None, out: Path, entries_url: str | None = None
 ) -> tuple[Board, Path]:
+    from harness.starter import paths
     from leaderboard.site import builder
 
     address = _address(submissions, entries_url)
     suite = open_suite(signals)
     board = _board(_entries(submissions), suite)
     with progress_bars() as progress:
-        return board, builder.write(out, board, suite, progress, address)
+        return board, builder.write(out, board, suite, progress, address, paths.cache())
 
 
 def _board(folder: Path, suite: Suite) -> Board:
@@ -215,7 +216,7 @@ def _board(folder: Path, suite: Suite) -> Board:
     with progress_bars() as progress:
         folders = [*store.find(folder), *suite.verdicts()]
         problems = valid_entries.look(folders, suite, progress, paths.cache())
-        board = table.build(folder, suite, progress, problems)
+        board = table.build(folder, suite, progress, problems, paths.cache())
     for line in board.messages:
         info(line)
     return board

@@ -21,6 +21,8 @@ from harness.errors import BadInput
 from harness.schemas import Entry
 from harness.types import PROTOCOL
 from leaderboard.board import loading
+from leaderboard.board.content_cache import NO_CACHE, ContentCache
+from leaderboard.board.file_hashes import FileHashes
 from leaderboard.board.types import LoadedEntry
 from leaderboard.process_pool import Progress, quiet
 
@@ -57,6 +59,8 @@ def find(
     progress: Progress = quiet,
     problems: Problems = NO_PROBLEMS,
     messages: list[str] | None = None,
+    cache: ContentCache = NO_CACHE,
+    hashes: FileHashes | None = None,
 ) -> list[BoardEntry]:
     """Every entry, by path; of a reference that was also submitted, the suite's own.
 
@@ -88,7 +92,8 @@ def find(
     left_out += [folder for folder in present_folders if folder in problems]
     lines += [f"left out: {folder}: {problems[folder]}" for folder in left_out]
     board_entries, errors = [], []
-    for folder, data in zip(all_folders, loading.read_all(all_folders, progress), strict=True):
+    loaded_entries = loading.read_all(all_folders, progress, cache, hashes)
+    for folder, data in zip(all_folders, loaded_entries, strict=True):
         if isinstance(data, BadInput):
             errors.append(f"left out: {data}")
             continue

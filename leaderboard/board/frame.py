@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from harness.types import Estimate
 from leaderboard import escaping
 from leaderboard.board import common_classes
-from leaderboard.board.anchors import Anchor
 from leaderboard.board.columns import COLUMNS, RATES
-from leaderboard.board.types import Board, Ranking, Row
+from leaderboard.board.types import Anchor, Board, Ranking, Row
 
 if TYPE_CHECKING:
     import pandas as pd

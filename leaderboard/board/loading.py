@@ -8,55 +8,82 @@ arrays of what a page shows of them: as records, those of ten thousand entries w
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from operator import itemgetter
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pydantic_core import from_json as parse_json
 
 from harness import untrusted
 from harness.dataset import parquet_io
-from harness.entries import protocol1, store
+from harness.entries import store
 from harness.errors import BadInput, BadSignals
 from harness.metrics import counted_lift
 from harness.metrics.counted_lift import LiftByClip
-from harness.schemas import Entry, from_json, to_json
-from harness.types import ModelRef
+from harness.schemas import Entry, FamilyScore
 from leaderboard import process_pool
 from leaderboard.board.columns import RATES
+from leaderboard.board.content_cache import NO_CACHE, ContentCache, key_of
+from leaderboard.board.file_hashes import FileHashes, Identity, identity_of, settled
+from leaderboard.board.packing import SharedTuples, pack, unpack
 from leaderboard.board.types import LoadedEntry, MatrixRow
 from leaderboard.formatting import in_percent
 from leaderboard.process_pool import Progress, quiet
 
 _COUNTS = ("n_signals", "n_degenerate", "n_applicable")
 _MAX_COUNT = 2**31 - 1
-_get_model = itemgetter("repo_id", "revision", "weights_sha256")
-_get_counts = itemgetter(*_COUNTS)
-_get_rates = itemgetter(*(column.key for column in RATES))
-_get_estimate = itemgetter("value", "low", "high")
+_get_counts = attrgetter(*_COUNTS)
+_get_rates = attrgetter(*(column.key for column in RATES))
+_get_estimate = attrgetter("value", "low", "high")
 
 
-def read_all(folders: Sequence[Path], progress: Progress = quiet) -> list[LoadedEntry | BadInput]:
-    """Each entry in order, or why it cannot be read; many in as many processes as there are processors."""
-    entries: list[LoadedEntry | BadInput] = []
-    pool: dict[Any, Any] = {}
-    with process_pool.batches(_read_batch, folders) as batches:
+def read_all(
+    folders: Sequence[Path],
+    progress: Progress = quiet,
+    cache: ContentCache = NO_CACHE,
+    hashes: FileHashes | None = None,
+) -> list[LoadedEntry | BadInput]:
+    """Each entry in order, or why it cannot be read; many in as many processes as there are processors.
+
+    What was read before of the same two files comes from the cache; `hashes` are those of files.
+    """
+    hashes = hashes or FileHashes(None)
+    shared = SharedTuples(cache.read)
+    entries: dict[Path, LoadedEntry | BadInput] = {}
+    for folder in folders:
+        if (entry := _read_cached(_known_key(folder, hashes), cache, shared)) is not None:
+            entries[folder] = entry
+    unread = [folder for folder in folders if folder not in entries]
+    if entries:
+        progress("Reading entries", len(entries), len(folders))
+    with process_pool.batches(partial(_read_batch, cache), unread) as batches:
         for batch in batches:
-            entries += (
-                result if isinstance(result, BadInput) else _share_objects(result, pool) for result in batch
-            )
-            progress("Reading entries", len(batch), len(folders))
-    return entries
+            shared.add(batch.shared)
+            hashes.add(batch.hashes)
+            for folder, result in batch.results:
+                if isinstance(result, BadInput):
+                    entries[folder] = result
+                else:
+                    key, content = result
+                    entries[folder] = replace(unpack(content, shared), key=key)
+            progress("Reading entries", len(batch.results), len(folders))
+    if unread:
+        hashes.save()
+        cache.trim()
+    return [entries[folder] for folder in folders]
 
 
 def matrix_rows(entry: Entry) -> tuple[MatrixRow, ...]:
-    """The cells of an entry in memory, by family."""
-    families = parse_json(to_json(entry))["scorecard"]["families"]
-    return tuple(_cells(family, {}) for family in families)
+    """The cells of an entry in memory, by family.
+
+    Raises:
+        OverflowError: a count is too low.
+    """
+    return tuple(map(_cells, entry.scorecard.families))
 
 
 def read_lifts(path: Path, entry: Entry) -> LiftByClip:
@@ -75,38 +102,93 @@ def read_lifts(path: Path, entry: Entry) -> LiftByClip:
         raise BadSignals(f"{path} is not what an evaluation writes: {error}") from None
 
 
-def _read_batch(folders: Sequence[Path]) -> list[LoadedEntry | BadInput]:
-    """One batch; equal values in it are one object."""
-    pool: dict[Any, Any] = {}
-    batch: list[LoadedEntry | BadInput] = []
+@dataclass(frozen=True)
+class _Batch:
+    """Entries that were read in one process."""
+
+    results: list[tuple[Path, tuple[str | None, bytes] | BadInput]]
+    """Folder; key and content as `packing` has it, or why it cannot be read."""
+    shared: dict[str, bytes]
+    hashes: dict[Identity, str]
+
+
+def _read_batch(cache: ContentCache, folders: Sequence[Path]) -> _Batch:
+    batch = _Batch([], {}, {})
     for folder in folders:
         try:
-            batch.append(_read(folder, pool))
+            batch.results.append((folder, _read_packed(folder, cache, batch)))
         except BadInput as error:
-            batch.append(error)
+            batch.results.append((folder, error))
     return batch
 
 
-def _read(folder: Path, pool: dict[Any, Any]) -> LoadedEntry:
+def _read_packed(folder: Path, cache: ContentCache, batch: _Batch) -> tuple[str | None, bytes]:
+    """The key of an entry, None where nothing is kept or its files changed meanwhile, and its content."""
+    if cache.folder is None:
+        content, shared = pack(_read(folder))
+        batch.shared.update(shared)
+        return None, content
+    paths = (folder / store.ENTRY, folder / store.VERDICTS)
+    identities: list[Identity] = []
+    key, now = None, time.time()
+    with suppress(OSError):
+        identities = [*map(identity_of, paths)]
+        sha256s = []
+        for path, identity in zip(paths, identities, strict=True):
+            sha256 = parquet_io.sha256_of(path)
+            sha256s.append(sha256)
+            batch.hashes.update(settled(path, identity, now, sha256))
+        key = _key(*sha256s)
+        if (cached := cache.read(key)) is not None:
+            return key, cached
+    entry = _read(folder)
+    content, shared = pack(entry)
+    batch.shared.update(shared)
+    with suppress(OSError):
+        if key is None or identities != [*map(identity_of, paths)]:
+            return None, content
+        if entry.problem is None:
+            for shared_key, text in shared.items():
+                if not cache.has(shared_key):
+                    cache.write(shared_key, text)
+            cache.write(key, content)
+    return key, content
+
+
+def _known_key(folder: Path, hashes: FileHashes) -> str | None:
+    """The key of an entry whose files have not changed since they were hashed; None for any other."""
+    with suppress(OSError):
+        sha256s = [hashes.known(folder / name) for name in (store.ENTRY, store.VERDICTS)]
+        if sha256s[0] and sha256s[1]:
+            return _key(sha256s[0], sha256s[1])
+    return None
+
+
+def _read_cached(key: str | None, cache: ContentCache, shared: SharedTuples) -> LoadedEntry | None:
+    content = None if key is None else cache.read(key)
+    if content is None:
+        return None
+    try:
+        return replace(unpack(content, shared), key=key)
+    except (LookupError, ValueError, TypeError):
+        return None  # what it shares was removed
+
+
+def _key(entry_sha256: str, verdicts_sha256: str) -> str:
+    return key_of("entry", entry_sha256, verdicts_sha256)
+
+
+def _read(folder: Path) -> LoadedEntry:
     path = store.regular(folder / store.ENTRY)
     try:
         text = untrusted.content(path)
-        store.parse(text)  # all of it, strictly; what follows drops the cells
-        data = parse_json(text, allow_inf_nan=False)
-        if data["protocol"] == protocol1.PROTOCOL_1:
-            data = protocol1.in_current_form(data)
-        families = data["scorecard"]["families"]
-        cells = tuple(_cells(family, pool) for family in families)
-        for family in families:
-            family["cells"] = []
-        references_key, data["references"] = repr(data["references"]), data["references"]
-        if references_key in pool:
-            data["references"] = []
-        entry = from_json(Entry, json.dumps(data))
-        entry = replace(entry, references=pool.setdefault(references_key, entry.references))
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        entry = store.parse(text)
+        cells = matrix_rows(entry)
+    except (OSError, ValueError, OverflowError, RecursionError):
         store.read(folder)  # says what is wrong
         raise BadInput(f"{path} is not an entry of this version") from None
+    families = tuple(replace(family, cells=()) for family in entry.scorecard.families)
+    entry = replace(entry, scorecard=replace(entry.scorecard, families=families))
     lifts, problem = None, None
     if entry.scorecard.ranked:
         try:
@@ -116,38 +198,23 @@ def _read(folder: Path, pool: dict[Any, Any]) -> LoadedEntry:
     return LoadedEntry(entry, cells, lifts, hashlib.sha256(text).hexdigest(), problem)
 
 
-def _cells(family: Mapping[str, Any], pool: dict[Any, Any]) -> MatrixRow:
+def _cells(family: FamilyScore) -> MatrixRow:
     """The cells of a family, as arrays.
 
     Raises:
-        TypeError, LookupError, OverflowError: they are not cells.
+        OverflowError: a count is too low.
     """
-    models, counts, rates = [], [], []
-    for cell in family["cells"]:
-        model_key = _get_model(cell["reference"])
-        if model_key not in pool:
-            pool[model_key] = ModelRef(*model_key)
-        models.append(pool[model_key])
-        own_code = 1 if cell["same_weights"] else 2 if cell.get("near_copy") else 0
-        counts.append([own_code, *(min(n, _MAX_COUNT) for n in _get_counts(cell))])
-        rates.append([_get_estimate(rate) for rate in _get_rates(cell["rates"])])
-    size = (len(models), len(RATES), 3)
-    percent = in_percent(np.array(rates, dtype=np.float64).reshape(size))  # None becomes NaN
+    own_codes = [1 if cell.same_weights else 2 if cell.near_copy else 0 for cell in family.cells]
+    counts = [
+        (own, *(min(n, _MAX_COUNT) for n in _get_counts(cell)))
+        for own, cell in zip(own_codes, family.cells, strict=True)
+    ]
+    rates = [[_get_estimate(rate) for rate in _get_rates(cell.rates)] for cell in family.cells]
+    n = len(family.cells)
+    percent = in_percent(np.array(rates, dtype=np.float64).reshape(n, len(RATES), 3))  # None becomes NaN
     return MatrixRow(
-        family["family"],
-        pool.setdefault(tuple(models), tuple(models)),
-        np.array(counts, dtype=np.int32).reshape(len(models), 1 + len(_COUNTS)),
+        family.family,
+        tuple(cell.reference for cell in family.cells),
+        np.array(counts, dtype=np.int32).reshape(n, 1 + len(_COUNTS)),
         percent.astype(np.float32),
     )
-
-
-def _share_objects(loaded_entry: LoadedEntry, pool: dict[Any, Any]) -> LoadedEntry:
-    """The same, with references and clips that thousands of entries share being one object."""
-    references = pool.setdefault(loaded_entry.entry.references, loaded_entry.entry.references)
-    cells = tuple(replace(row, models=pool.setdefault(row.models, row.models)) for row in loaded_entry.cells)
-    lifts = loaded_entry.lifts
-    if lifts is not None:
-        clip_ids, names = (pool.setdefault(value, value) for value in (lifts.clip_ids, lifts.references))
-        lifts = replace(lifts, clip_ids=clip_ids, references=names)
-    entry = replace(loaded_entry.entry, references=references)
-    return replace(loaded_entry, entry=entry, cells=cells, lifts=lifts)

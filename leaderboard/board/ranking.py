@@ -24,11 +24,15 @@ from harness.entries import held_back, notices, store
 from harness.entries.held_back import HeldBack
 from harness.errors import BadInput
 from harness.families import in_order
-from harness.schemas import Entry, ReferenceCounts
+from harness.schemas import Entry, ReferenceCounts, from_own_json, to_json
 from harness.types import PROTOCOL, DatasetRef
 from leaderboard.board import anchors, contamination, entries, rank_intervals, remarks, verification_status
+from leaderboard.board.code_hash import code_hash
+from leaderboard.board.content_cache import NO_CACHE, ContentCache, key_of
 from leaderboard.board.entries import NO_PROBLEMS, BoardEntry, Key, Problems
+from leaderboard.board.file_hashes import FileHashes
 from leaderboard.board.matrix import matrix_of
+from leaderboard.board.rank_intervals import ModelRank
 from leaderboard.board.types import Board, Matrix, Ranking, Row
 from leaderboard.process_pool import Progress, quiet
 
@@ -39,19 +43,26 @@ _OTHER_REFERENCES = "Its references and their numbers of signals are not those o
 
 
 def build(
-    submissions: Path, suite: Suite | None, progress: Progress = quiet, problems: Problems = NO_PROBLEMS
+    submissions: Path,
+    suite: Suite | None,
+    progress: Progress = quiet,
+    problems: Problems = NO_PROBLEMS,
+    cache: Path | None = None,
 ) -> Board:
     """Read every entry and rank what is comparable.
 
     `suite` is what models are evaluated on now; the verdicts below its root are those of its references.
-    Entries without a problem (`valid_entries.look`) are valid.
+    Entries without a problem (`valid_entries.look`) are valid. What was read of an entry, ranks and anchors
+    are kept in the folder `cache`, by the content of the files they are made of; nowhere if it is not given.
 
     Raises:
         BadInput: no such folder, or none of its entries can be read.
     """
     groups: dict[str, dict[Key, list[BoardEntry]]] = defaultdict(lambda: defaultdict(list))
     messages: list[str] = []
-    for board_entry in entries.find(submissions, suite, progress, problems, messages):
+    results, hashes = board_cache(cache), FileHashes(cache)
+    found = entries.find(submissions, suite, progress, problems, messages, results, hashes)
+    for board_entry in found:
         groups[board_entry.entry.task][board_entry.key].append(board_entry)
     signals_by_task = {} if suite is None else {name: suite.ref(name) for name in suite.task_names}
     rankings: list[Ranking] = []
@@ -74,18 +85,29 @@ def build(
                 corpora = contamination.corpora(suite, task)
             stale, ranking_note = key != current_key, note if current_key in (key, None) else ""
             question = (task, signals, by_key[key], reference_counts, corpora)
-            ranking = _ranking(*question, stale=stale, note=ranking_note)
+            ranking = _ranking(*question, results, stale=stale, note=ranking_note)
             if reference_counts is not None and suite is not None:
                 valid_folders = {each.folder for each in by_key[key] if each.exclusion_reason is None}
                 own_folders = [folder for folder in suite.verdicts() if folder in valid_folders]
-                ranking = replace(ranking, anchors=anchors.build(suite, task, own_folders))
+                of_task = anchors.build(suite, task, own_folders, results, hashes)
+                ranking = replace(ranking, anchors=of_task)
             rankings.append(replace(ranking, suite_note=note_of_signals(signals, suite)))
     opt_outs = notices.opt_outs_below(submissions)
     for i, ranking in enumerate(rankings):
         if not ranking.stale:
             opted_out = tuple(notice for notice in opt_outs if notice.task == ranking.task)
             rankings[i] = replace(ranking, opted_out=opted_out)
+    hashes.save()
     return Board(tuple(rankings), tuple(messages))
+
+
+def board_cache(cache: Path | None) -> ContentCache:
+    """The results below a cache folder that this code made."""
+    return (
+        NO_CACHE
+        if cache is None
+        else ContentCache(cache, code_hash(__name__, "leaderboard.board.model_traits"))
+    )
 
 
 def as_json(board: Board) -> list[dict[str, Any]]:
@@ -125,6 +147,7 @@ def _ranking(
     group: Sequence[BoardEntry],
     reference_counts: tuple[ReferenceCounts, ...] | None,
     corpora: Collection[str],
+    cache: ContentCache,
     *,
     stale: bool,
     note: str,
@@ -174,7 +197,7 @@ def _ranking(
 
     lower_entries = sorted([*unranked_entries, *lower_entries], key=lambda each: each.entry.path)
     judging_rows = [*map(row, ranked_entries), *map(row, unranked_entries)]
-    rows = (_with_ranks(task, ranked_entries, judging_rows), tuple(map(row, lower_entries)))
+    rows = (_with_ranks(task, ranked_entries, judging_rows, cache), tuple(map(row, lower_entries)))
     return Ranking(task, signals, protocol, stale, *rows, _matrices(judging_rows), note)
 
 
@@ -204,15 +227,12 @@ def _lift(entry: Entry) -> float:
     return nan if lift is None or lift.value is None else lift.value
 
 
-def _with_ranks(task: str, group: Sequence[BoardEntry], rows: Sequence[Row]) -> tuple[Row, ...]:
+def _with_ranks(
+    task: str, group: Sequence[BoardEntry], rows: Sequence[Row], cache: ContentCache
+) -> tuple[Row, ...]:
     """The first rows, one for each entry of the group and in its order, with ranks and intervals."""
     if not group:
         return ()
-    import numpy as np
-
-    lifts = [board_entry.data.lifts for board_entry in group if board_entry.data.lifts is not None]
-    values = np.array([_lift(board_entry.entry) for board_entry in group])
-    model_ranks = rank_intervals.ranks_with_intervals(lifts, values, (task,))
     return tuple(
         replace(
             row,
@@ -223,5 +243,21 @@ def _with_ranks(task: str, group: Sequence[BoardEntry], rows: Sequence[Row]) -> 
             panel_low=model_rank.without and model_rank.without[0],
             panel_high=model_rank.without and model_rank.without[1],
         )
-        for row, model_rank in zip(rows, model_ranks, strict=False)
+        for row, model_rank in zip(rows, _model_ranks(task, group, cache), strict=False)
     )
+
+
+def _model_ranks(task: str, group: Sequence[BoardEntry], cache: ContentCache) -> Sequence[ModelRank]:
+    """The ranks of entries: those that the same entries, in the same order, had before."""
+    keys = [board_entry.data.key for board_entry in group]
+    key = None if None in keys else key_of("ranks", task, *filter(None, keys))
+    if key is not None and (content := cache.read(key)) is not None:
+        return from_own_json(tuple[ModelRank, ...], content)
+    import numpy as np
+
+    lifts = [board_entry.data.lifts for board_entry in group if board_entry.data.lifts is not None]
+    values = np.array([_lift(board_entry.entry) for board_entry in group])
+    model_ranks = tuple(rank_intervals.ranks_with_intervals(lifts, values, (task,)))
+    if key is not None:
+        cache.write(key, to_json(model_ranks).encode())
+    return model_ranks

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from harness.entries.held_back import HeldBack
 from harness.entries.notices import OptOut
 from harness.metrics.counted_lift import LiftByClip
-from harness.schemas import Cell, Entry
-from harness.types import DatasetRef, ModelRef
-from leaderboard.board.anchors import Anchor
+from harness.schemas import Cell, Entry, FamilyScore
+from harness.types import DatasetRef, Estimate, ModelRef
 from leaderboard.board.verification_status import SELF_REPORTED, Status
 
 
@@ -51,6 +50,8 @@ class LoadedEntry:
     """Of its entry.json."""
     problem: str | None = None
     """Why its verdicts cannot be read though it is ranked; None where they can."""
+    key: str | None = None
+    """Of both of its files, the same for the same content; None where they changed while they were read."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,19 @@ class Row:
     def name(self) -> str:
         """Hub id of the model."""
         return self.entry.model.repo_id
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """One row that is not an entry of the board."""
+
+    name: str
+    meaning: str
+    """What it is and what it is for, in sentences."""
+    score: FamilyScore
+    """Its rates, headline family."""
+    accuracy: Estimate | None
+    """On whole clips of known truth; None where it is not known."""
 
 
 @dataclass(frozen=True)

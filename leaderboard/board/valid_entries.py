@@ -21,8 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-import harness
-from harness.dataset.paths import MANIFEST
+from harness.dataset.paths import ANCHORS, MANIFEST
 from harness.dataset.suite_notes import EMBEDDED
 from harness.dataset.suites import Suite
 from harness.entries import protocol1, store, suite_check, untrusted_files, validate, validate_facts
@@ -33,16 +32,14 @@ from harness.tasks import TASKS, Task, task_record
 from harness.types import PROTOCOL, Estimate
 from leaderboard import process_pool
 from leaderboard.board import loading
+from leaderboard.board.code_hash import code_hash
+from leaderboard.board.file_hashes import FileHashes
 from leaderboard.process_pool import Progress, quiet
 
 LISTED = Path(__file__).parent / "valid.txt"
 """Marks of the entries of the embedded suite, by `python -m leaderboard.board.valid_entries FOLDER`."""
 
 _BATCH_SIZE = 4
-_CHECKING_CODE = (
-    *("entries/*.py", "evaluation/*.py", "metrics/*.py"),
-    *("dataset/parquet_schema.py", "types.py", "model_facts.py", "schemas.py", "tasks.py"),
-)
 _FILES = {store.ENTRY: validate.MAX_ENTRY_BYTES, store.VERDICTS: validate.MAX_VERDICTS_BYTES}
 _OLD, _UNKNOWN = f"protocol: {protocol1.PROTOCOL_1}, ", "task: "
 _ROUNDING = 1e-4
@@ -57,10 +54,12 @@ def look(
     The tasks of the suite are known besides the built-in ones, and an entry of its signals must match it.
     Valid entries are remembered in the folder `cache`; nowhere if that is not given.
     """
-    cache_path = None if cache is None else cache / "valid" / f"{_code_hash()}.txt"
+    cache_path = None if cache is None else cache / "valid" / f"{code_hash(__name__)}.txt"
     known_marks = {*_lines(LISTED), *_lines(cache_path)}
     suite_key = (None, "") if suite is None else (suite.root, suite.name)
-    marks = {folder: _marks(folder, suite) for folder in folders}
+    hashes = FileHashes(cache)
+    marks = {folder: _marks(folder, suite, hashes) for folder in folders}
+    hashes.save()
     unknown_marks = {folder: tuple(mark not in known_marks for mark in marks[folder]) for folder in folders}
     jobs = [(folder, unknown_marks[folder], suite_key) for folder in folders if any(unknown_marks[folder])]
     problems: dict[Path, str] = {}
@@ -74,15 +73,17 @@ def look(
 
 
 def listing(suite: Suite) -> list[str]:
-    """Marks of the entries of a suite, sorted.
+    """Marks of the entries of a suite and of its anchors, sorted.
 
     Raises:
         BadInput: one of them is not valid.
     """
-    for folder in suite.verdicts():
+    anchors = sorted(path.parent for path in (suite.root / ANCHORS).glob(f"*/*/*/*/{store.ENTRY}"))
+    folders, hashes = [*suite.verdicts(), *anchors], FileHashes(None)
+    for folder in folders:
         if line := _line(folder, suite, (True, True)):
             raise BadInput(f"{folder}: {line}")
-    return sorted(mark for folder in suite.verdicts() for mark in _marks(folder, suite))
+    return sorted(mark for folder in folders for mark in _marks(folder, suite, hashes))
 
 
 _Checks = tuple[bool, ...]
@@ -160,7 +161,7 @@ def _rate_problems(entry: Entry) -> list[str]:
     return lines
 
 
-def _marks(folder: Path, suite: Suite | None) -> tuple[str, ...]:
+def _marks(folder: Path, suite: Suite | None, hashes: FileHashes) -> tuple[str, ...]:
     """Hashes of what decides whether an entry is valid, and matches a suite; empty where it is unreadable."""
     digest = hashlib.sha256(to_json([task_record(task) for task in _tasks(suite)]).encode())
     try:
@@ -169,27 +170,14 @@ def _marks(folder: Path, suite: Suite | None) -> tuple[str, ...]:
         for name, max_bytes in _FILES.items():
             if untrusted_files.unusable(folder / name, max_bytes):
                 return ("",)
-            digest.update(_sha256(folder / name))
+            digest.update(bytes.fromhex(hashes.of(folder / name)))
     except OSError:
         return ("",)
     entry_mark = digest.hexdigest()
     if suite is None:
         return (entry_mark,)
-    digest.update(_sha256(suite.root / MANIFEST))
+    digest.update(bytes.fromhex(hashes.of(suite.root / MANIFEST)))
     return entry_mark, digest.hexdigest()
-
-
-def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
-@lru_cache(maxsize=1)
-def _code_hash() -> str:
-    folder, digest = Path(harness.__file__).parent, hashlib.sha256()
-    for path in sorted(path for pattern in _CHECKING_CODE for path in folder.glob(pattern)):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _lines(path: Path | None) -> list[str]:

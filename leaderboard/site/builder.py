@@ -32,12 +32,14 @@ from harness.dataset import licences
 from harness.dataset.suites import Suite
 from harness.disk_errors import unwritable
 from harness.errors import BadInput
-from harness.schemas import to_json
+from harness.schemas import from_own_json, to_json
 from harness.types import ModelRef
 from leaderboard import exports, process_pool, render, urls
 from leaderboard.board import model_traits as traits
+from leaderboard.board.content_cache import ContentCache, key_of
 from leaderboard.board.matrix import short_names
 from leaderboard.board.model_traits import ReferenceProfile
+from leaderboard.board.ranking import board_cache
 from leaderboard.board.types import Board, Ranking, Row
 from leaderboard.plots import heatmap, inline, scatter
 from leaderboard.process_pool import Progress, quiet
@@ -69,12 +71,14 @@ def write(
     suite: Suite | None,
     progress: Progress = quiet,
     entries: str | None = None,
+    cache: Path | None = None,
 ) -> Path:
     """Write the site; returns the path of index.html.
 
     An earlier site in `out` is replaced, page by page where something changed. Without the suite, sounds and
     facts about the references are left out; `entries` is the address of the folder of submissions, for links
-    to their verdicts.
+    to their verdicts. Facts and pages with sounds are kept in the folder `cache`, by what they depend on;
+    nowhere if that is not given.
 
     Raises:
         BadInput: `out` holds something else, or cannot be written.
@@ -96,14 +100,17 @@ def write(
             (new_folder / name).parent.mkdir(exist_ok=True)
             return new_folder / name
 
-        site = _Site(board, suite, entries)
+        site = _Site(board, suite, entries, board_cache(cache))
         jobs = [(path, page.make()) for page in site.models() if (path := new(page.path, page.key))]
         # Everything else is made here while other processes write these.
         with process_pool.batches(_write_some, jobs) as batches:
             for page in site.others():
                 if path := new(page.path, page.key):
                     path.write_text(page.make(), encoding="utf-8")
-            for name, data in exports.files(board).items():
+            for file in site.data():
+                if path := new(file.path, file.key):
+                    path.write_bytes(file.make())
+            for name, data in exports.badges(board):
                 if path := new(name, hashlib.sha256(data).hexdigest()[:32]):
                     path.write_bytes(data)
             for n in batches:
@@ -125,8 +132,9 @@ def _write_some(jobs: Sequence[tuple[Path, PageContext]]) -> int:
 class _Site:
     """Everything the pages share, each computed once and when it is needed."""
 
-    def __init__(self, board: Board, suite: Suite | None, entries: str | None) -> None:
+    def __init__(self, board: Board, suite: Suite | None, entries: str | None, results: ContentCache) -> None:
         self.board = board
+        self.results = results
         self.suite = suite
         self.entries = entries
         self.own_folders = frozenset(() if suite is None else suite.verdicts())
@@ -153,6 +161,7 @@ class _Site:
             for ranking in board.rankings
         }
         self._digests: dict[tuple[Any, ...], str] = {}
+        self._ranking_keys: dict[int, str] = {}
 
     def models(self) -> Iterator[Page[PageContext]]:
         """The pages of models."""
@@ -171,6 +180,12 @@ class _Site:
             yield self._task(task)
         yield self._directory()
         yield self._index()
+
+    def data(self) -> Iterator[Page[bytes]]:
+        """The board for other programs."""
+        for path, task, make in exports.data_files(self.board):
+            rankings = [ranking for ranking in self.board.rankings if task in (None, ranking.task)]
+            yield Page(path, _key("data", path, *map(self._ranking_key, rankings)), make)
 
     def _index(self) -> Page[str]:
         sounds = {task: f"evidence/{urls.task_page(task)}" for task in self.choices}
@@ -249,7 +264,7 @@ class _Site:
             if model in by_model
         ]
 
-        def make() -> str:
+        def text() -> str:
             rows = ranking.all_rows
             context = {
                 "task": task,
@@ -269,6 +284,14 @@ class _Site:
 
         sources = (ranking.signals, ranking.suite_note, corpora, attributions)
         key = _key("evidence", *sources, self.choices[task], judges, len(ranking.all_rows))
+
+        def make() -> str:
+            cached = self.results.read(key_of("page", key))
+            page = text() if cached is None else cached.decode()
+            if cached is None:
+                self.results.write(key_of("page", key), page.encode())
+            return page
+
         return Page(f"evidence/{urls.task_page(task)}", key, make)
 
     def _figures(self, ranking: Ranking) -> Iterator[Page[str]]:
@@ -302,7 +325,12 @@ class _Site:
     def _traits(self, task: str) -> Mapping[ModelRef, ReferenceProfile]:
         if self.suite is None or not self.suite.has_task(task):
             return {}
-        return traits.of_task(self.suite, task, self._board_references(task))
+        key = key_of("traits", self._traits_key(task))
+        if (content := self.results.read(key)) is not None:
+            return dict(from_own_json(tuple[tuple[ModelRef, ReferenceProfile], ...], content))
+        profiles = traits.of_task(self.suite, task, self._board_references(task))
+        self.results.write(key, to_json(tuple(profiles.items())).encode())
+        return profiles
 
     def _traits_key(self, task: str) -> str:
         if self.suite is None or not self.suite.has_task(task):
@@ -327,6 +355,11 @@ class _Site:
         return ModelNames(names, links), _key([*names.items()], [*links.items()])
 
     def _ranking_key(self, ranking: Ranking) -> str:
+        if id(ranking) not in self._ranking_keys:
+            self._ranking_keys[id(ranking)] = self._new_ranking_key(ranking)
+        return self._ranking_keys[id(ranking)]
+
+    def _new_ranking_key(self, ranking: Ranking) -> str:
         rows = [
             (
                 self._digest(row),
@@ -344,7 +377,9 @@ class _Site:
         key = (*question, entry.scorecard.unranked_because, row.status)
         if key not in self._digests:
             entry_digest = row.sha256 or to_json(entry)
-            self._digests[key] = _key(row.status, row.overlap, row.held_back, entry_digest)
+            self._digests[key] = _key(
+                *(row.status, row.overlap, row.held_back, entry_digest, entry.scorecard.unranked_because)
+            )
         return self._digests[key]
 
 

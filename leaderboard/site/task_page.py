@@ -21,11 +21,10 @@ from harness.schemas import FamilyScore
 from harness.types import Estimate, ModelRef
 from leaderboard import exports, formatting, render, urls
 from leaderboard.board import activity, columns, remarks
-from leaderboard.board.anchors import Anchor
 from leaderboard.board.columns import Column
 from leaderboard.board.model_traits import Mark
 from leaderboard.board.ranking import MAX_CANDIDATES
-from leaderboard.board.types import Board, Ranking, Row
+from leaderboard.board.types import Anchor, Board, Ranking, Row
 from leaderboard.formatting import tenth, tenths
 from leaderboard.plots import heatmap, scatter
 from leaderboard.site import audio_page

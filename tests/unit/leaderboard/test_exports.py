@@ -151,7 +151,8 @@ def test_a_badge_is_a_picture_that_says_lift_and_place(world):
 
 
 def test_a_site_gets_data_and_badges(world, tmp_path):
-    written = exports.files(world.board)
+    written = dict(exports.badges(world.board))
+    written |= {path: make() for path, _, make in exports.data_files(world.board)}
     builder.write(tmp_path / "site", world.board, world.suite)
     assert {path: (tmp_path / "site" / path).read_bytes() for path in written} == written
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "site").rglob("*.*") if p.is_file()}

@@ -141,7 +141,7 @@ def test_a_build_touches_only_the_pages_of_what_changed(world: World, tmp_path: 
     builder.write(out, Board((moved, stale)), world.suite)
     changed = {name for name, at in _times(out).items() if before[name] != at}
     page = f"models/{builder.page_of(last.entry.model)}"
-    data = {name for name in exports.files(Board((moved, stale))) if name.startswith("data/tone.")}
+    data = {name for name, *_ in exports.data_files(Board((moved, stale))) if name.startswith("data/tone.")}
     badge = exports.badge_path(last.entry)
     assert changed == {page, "models.html", "tasks/tone.html", output_folder.MARKER, badge, *data}
     (out / page).write_text("half a page")
@@ -156,7 +156,7 @@ def test_pages_of_another_version_of_the_code_are_made_again(
     keys = {name: made.key for name, made in output_folder.previous_files(out).items()}
     monkeypatch.setattr("leaderboard.render.version", lambda: "another")
     builder.write(out, world.board, None)
-    data = exports.files(world.board)
-    pages = {name: made for name, made in output_folder.previous_files(out).items() if name not in data}
+    badges = dict(exports.badges(world.board))
+    pages = {name: made for name, made in output_folder.previous_files(out).items() if name not in badges}
     assert len(pages) > 8
     assert all(made.key not in (None, keys[name]) for name, made in pages.items())
