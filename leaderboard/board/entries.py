@@ -11,6 +11,7 @@ import glob
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,7 +23,7 @@ from harness.schemas import Entry
 from harness.types import PROTOCOL
 from leaderboard.board import loading
 from leaderboard.board.content_cache import NO_CACHE, ContentCache
-from leaderboard.board.file_hashes import FileHashes
+from leaderboard.board.file_hashes import FileHashes, Identity, identity_of
 from leaderboard.board.types import LoadedEntry
 from leaderboard.process_pool import Progress, quiet
 
@@ -145,12 +146,19 @@ def unfetched(submissions: Path) -> list[str]:
 def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
     """The references' own evaluations on the current suite: folder and entry, by path."""
     key = (suite.ref(task).sha256, PROTOCOL)
-    pairs = ((folder, store.read(folder)) for folder in suite.verdicts())
+    folders = tuple(suite.verdicts())
+    identities = tuple(identity_of(store.regular(folder / store.ENTRY)) for folder in folders)
     return [
         (folder, entry)
-        for folder, entry in pairs
+        for folder, entry in zip(folders, _read(folders, identities), strict=True)
         if entry.task == task and (entry.signals.sha256, entry.protocol) == key
     ]
+
+
+@lru_cache(maxsize=1)
+def _read(folders: tuple[Path, ...], identities: tuple[Identity, ...]) -> tuple[Entry, ...]:
+    """The entries of folders, whose files have these identities."""
+    return tuple(map(store.read, folders))
 
 
 def current(groups: Mapping[Key, Sequence[BoardEntry]]) -> tuple[Key | None, str]:

@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 from urllib.parse import quote
 
-from harness.dataset import licences
+from harness.dataset import licences, parquet_io
+from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite
 from harness.disk_errors import unwritable
 from harness.errors import BadInput
@@ -319,13 +320,21 @@ class _Site:
             if self.suite is None or ranking is None or not ranking.matrices:
                 continue
             silent = audio_page.why_silent(self.suite, task) is not None
-            if not silent and (choices := audio_page.choose(self.suite, task)):
+            if not silent and (choices := self._choices(self.suite, task)):
                 yield task, choices
+
+    def _choices(self, suite: Suite, task: str) -> tuple[SignalChoice, ...]:
+        key = key_of("choices", task, parquet_io.sha256_of(suite.root / MANIFEST))
+        if (content := self.results.read(key)) is not None:
+            return from_own_json(tuple[SignalChoice, ...], content)
+        choices = audio_page.choose(suite, task)
+        self.results.write(key, to_json(choices).encode())
+        return choices
 
     def _traits(self, task: str) -> Mapping[ModelRef, ReferenceProfile]:
         if self.suite is None or not self.suite.has_task(task):
             return {}
-        key = key_of("traits", self._traits_key(task))
+        key = key_of("traits", self.traits_key(task))
         if (content := self.results.read(key)) is not None:
             return dict(from_own_json(tuple[tuple[ModelRef, ReferenceProfile], ...], content))
         profiles = traits.of_task(self.suite, task, self._board_references(task))
