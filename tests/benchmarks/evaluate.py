@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import platform
 import tempfile
@@ -39,6 +38,7 @@ from harness.seeds import generator
 from harness.starter import paths
 from harness.tasks import TASKS, Task
 from harness.types import Clip, LabelMap, ModelRef, SufficientSignal, Waveform
+from tests.benchmarks.figures import RESULTS, Figure, write
 from tests.helpers.families import HEADLINE, SURVIVAL, n_atoms
 
 TASK = TASKS["emotion"]
@@ -313,7 +313,7 @@ def report(speeds: Sequence[Speed], stop: tuple[int, int, float]) -> str:
 def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description="Evaluation against its own forward passes and a pipeline.")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -328,8 +328,32 @@ def main() -> None:
         stop = early_stop(suite_of(work / "20000", 1000, 20, 1600), work / "early")
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "evaluate.md").write_text(report(speeds, stop))
-    record = {"speed": [dataclasses.asdict(s) for s in speeds], "early stop": stop}
-    (args.out / "evaluate.json").write_text(json.dumps(record, indent=1) + "\n")
+    figures = [
+        figure
+        for each in speeds
+        for figure in (
+            Figure(
+                f"{each.model}, {each.clip_seconds:.0f} s: engine / bare forward",
+                each.engine / each.bare,
+                target=1.05 if each.model.endswith("-base") else 2,
+                n=TIMES,
+            ),
+            Figure(
+                f"{each.model}, {each.clip_seconds:.0f} s: scoring / pipeline",
+                (each.engine - each.making) / each.pipeline,
+                target=1,
+                n=TIMES,
+            ),
+        )
+    ]
+    asked = Figure("early stop at 20,000 signals: share asked", stop[1] / stop[0], "", target=0.25, n=1)
+    write(
+        args.out,
+        "evaluate",
+        [*figures, asked],
+        speed=[dataclasses.asdict(s) for s in speeds],
+        early_stop=stop,
+    )
     print(report(speeds, stop))
 
 

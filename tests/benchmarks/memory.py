@@ -10,7 +10,6 @@ which takes a second a clip and leaves nothing behind: what counts is what stays
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from harness.seeds import generator
 from harness.starter import paths
 from harness.types import LabelMap, Waveform
 from tests.benchmarks import evaluate
+from tests.benchmarks.figures import RESULTS, Figure, write
 
 SECONDS, BUDGET = 30, 4
 
@@ -137,7 +137,7 @@ def report(evaluation: dict[str, int], extraction: dict[str, tuple[int, float]])
 def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description="Peak memory of evaluation and extraction.")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--clips", type=int, nargs="+", default=[100, 300, 1000])
     parser.add_argument("--extract", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -153,9 +153,16 @@ def main() -> None:
         for n_clips in (50, 1000):
             suite = evaluate.suite_of(work / str(n_clips), n_clips, 20, 1600)
             evaluation[f"{20 * n_clips:,}"] = peak_of_evaluation(suite, tiny, work / f"peak-{n_clips}")
-    args.out.mkdir(parents=True, exist_ok=True)
-    record = {"evaluation MB": evaluation, "extraction MB, CPU s": extraction}
-    (args.out / "memory.json").write_text(json.dumps(record, indent=1) + "\n")
+    growth = evaluation["20,000"] / evaluation["1,000"]
+    figures = [
+        Figure("evaluation, 20,000 signals / 1,000 signals", growth, target=1.1, n=1),
+        *(Figure(f"evaluation, {n} signals", mb, "MiB", n=1) for n, mb in evaluation.items()),
+        *(
+            Figure(f"extraction, {n} clips of {SECONDS} s", mb, "MiB", target=1500, n=1)
+            for n, (mb, _) in extraction.items()
+        ),
+    ]
+    write(args.out, "memory", figures, extraction_mb_and_cpu_s=extraction)
     (args.out / "memory.md").write_text(report(evaluation, extraction))
     print(report(evaluation, extraction))
 
