@@ -437,6 +437,7 @@ def test_without_ray_one_line_says_how_to_get_it(
         (["--workers", "2"], "--workers requires --engine ray; add it, or leave --workers out"),
         (["--gpus-per-worker", "0"], "--gpus-per-worker requires --engine ray"),
         (["--ray-address", "auto"], "--ray-address requires --engine ray"),
+        (["--engine", "ray", "--compile"], "--compile cannot be combined with --engine ray"),
         (["--engine", "ray", "--ray-address", "ray://h:1"], "Ray Client, which cannot carry this"),
         (["--engine", "ray", "--ray-address", "nonsense"], "'nonsense' is no address of a Ray cluster"),
         (["--engine", "ray", "--ray-address", "127.0.0.1:9"], "no Ray cluster answers at 127.0.0.1:9"),
