@@ -8,7 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness import audio
-from harness.dataset import atomic_folder, parquet_io, parquet_schema, suites, writer
+from harness.dataset import (
+    atomic_folder,
+    parquet_io,
+    parquet_schema,
+    suites,
+    untrusted_parquet,
+    writer,
+)
 from harness.errors import BadInput, BadSignals
 from harness.types import (
     PROTOCOL,
@@ -38,6 +45,24 @@ def test_what_is_written_is_read_back_to_the_last_bit(tmp_path, masks_only, leve
         np.testing.assert_array_equal(signal.levels, other.levels)
         assert vars(signal) | {"mask": 0, "levels": 0} == vars(other) | {"mask": 0, "levels": 0}
         assert audio.sha256(waveform) == signal.sha256
+
+
+def test_a_small_file_is_read_once_in_whatever_order_its_rows_are_wanted(tmp_path, monkeypatch):
+    rows = [parquet_schema.clip_row(dataclasses.replace(clip_of(0), clip_id=f"c{i:03}")) for i in range(400)]
+    parquet_io.write_rows(tmp_path / "a.parquet", rows, parquet_schema.CLIPS)
+    found = parquet_io.Rows(tmp_path / "a.parquet", parquet_schema.CLIPS, "clip_id")
+    groups, read = [], untrusted_parquet.table
+    monkeypatch.setattr(
+        untrusted_parquet, "table", lambda *a, **k: groups.append(k["group"]) or read(*a, **k)
+    )
+    for i in np.random.default_rng(0).permutation(400):
+        assert found.find(f"c{i:03}") == rows[i]
+    assert sorted(groups) == list(range(7))
+    monkeypatch.setattr(parquet_io, "_CACHED_BYTES", 0)
+    found = parquet_io.Rows(tmp_path / "a.parquet", parquet_schema.CLIPS, "clip_id")
+    for group in range(7):
+        found.find(f"c{64 * group:03}")
+    assert len(found._groups) == parquet_io._GROUPS
 
 
 def test_a_second_reference_joins_and_the_first_stays(tmp_path):

@@ -91,6 +91,22 @@ def test_atoms_cover_the_plane_without_overlap(name: str, n_samples: int) -> Non
         assert 0 <= start <= end <= n_samples / RATE_HZ + 1e-9
 
 
+@pytest.mark.parametrize("domain", DOMAINS)
+@given(LENGTHS, st.integers(0, 1_000))
+@settings(deadline=None, max_examples=15)
+def test_signals_made_together_are_those_made_alone_to_the_last_bit(
+    domain: str, n_samples: int, seed: int
+) -> None:
+    plane = DOMAINS[domain](n_samples, RATE_HZ)
+    rng = np.random.default_rng(seed)
+    shares = rng.random((7, 1)) ** 3
+    masks = rng.random((7, plane.shape[0] * plane.shape[1])) < shares
+    coefficients = plane.forward(noise(n_samples, seed))
+    together = plane.keep(coefficients, masks)
+    alone = np.concatenate([plane.keep(coefficients, mask[None]) for mask in masks])
+    np.testing.assert_array_equal(together.view(np.uint32), alone.view(np.uint32))
+
+
 def test_bands_are_those_of_the_spectrum_and_the_same_signals() -> None:
     x = noise(4_001)
     atoms = parse("bands128").atoms(len(x), RATE_HZ)
