@@ -15,7 +15,6 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from scipy.io import wavfile
 
 from harness import containers
 from harness.bitstreams import Flac
@@ -146,6 +145,8 @@ def encode(waveform: Waveform, sample_rate_hz: int) -> bytes:
 
     Written by scipy: libsndfile would add a chunk with the time of day, and equal audio must be equal bytes.
     """
+    from scipy.io import wavfile
+
     buffer = io.BytesIO()
     wavfile.write(buffer, sample_rate_hz, waveform)
     return buffer.getvalue()

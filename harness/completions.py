@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
+import scipy  # its fft is imported on first use
 
 from harness.errors import BadInput, likely
 from harness.types import Waveform

@@ -8,7 +8,7 @@ float32. No window, no rescaling.
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
+import scipy  # its fft is imported on first use
 from numpy.typing import NDArray
 
 from harness.types import FloatArray, Mask, Waveform

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-import scipy.fft
+import scipy  # its fft is imported on first use
 
 from harness.domains.atoms import Coefficients
 from harness.types import FloatArray, Mask, Waveform

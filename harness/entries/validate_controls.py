@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,9 @@ def _swaps(signal_rows: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
     lengths = dict(zip(whole["clip_id"], whole["n_samples"], strict=True))
     signals = signal_rows[(signal_rows["stimulus"] == "signal") & at_level_zero(signal_rows)]
     signals = signals.dropna(subset=["reference", "clip_id", "signal_id"]).drop_duplicates("signal_id")
-    swap_clips: dict[Any, list[Any]] = swaps.groupby("signal_id")["other_clip"].agg(list).to_dict()
+    swap_clips: defaultdict[Any, list[Any]] = defaultdict(list)
+    for signal_id, clip in zip(swaps["signal_id"], swaps["other_clip"], strict=True):
+        swap_clips[signal_id].append(clip)
     same_class, too_few, other_length = [], [], []
     for _, of_reference in signals.groupby("reference"):
         class_of = dict(zip(of_reference["clip_id"], of_reference["expected"], strict=True))

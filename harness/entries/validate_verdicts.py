@@ -36,6 +36,9 @@ MAX_TEXT = 512
 ROUNDING = 1e-3
 """Of probabilities, which are stored as float32."""
 
+_COMPARED = ["stimulus", "reference", "family", "clip_id", "other_clip", "signal_id", "level", "replicate"]
+_COMPARED += ["n_samples", "truth", "expected"]
+"""Columns in which rows are held against each other."""
 _ONCE = ("signal", "largest", "complement")
 """Those that each signal has once, levels apart."""
 
@@ -122,10 +125,13 @@ def _identity(checks: Checks, entry: Entry, task: Task) -> None:
     checks.require(
         np.where(silence, rows["clip_id"].isna(), has_plain_id), "clip_id", "plain text; nothing for silence"
     )
-    ids = [
-        None if r is None else signal_id(str(clip), r.model.slug, r.family, r.seed, int(draw))
-        for clip, r, draw in zip(rows["clip_id"], row_references, draws, strict=True)
-    ]
+    signals = list(zip(rows["clip_id"], rows["reference"], rows["family"], draws.tolist(), strict=True))
+    id_of: dict[tuple[Any, ...], str | None] = {}
+    for signal, r in zip(signals, row_references, strict=True):
+        if signal not in id_of:
+            clip, _, _, draw = signal
+            id_of[signal] = None if r is None else signal_id(str(clip), r.model.slug, r.family, r.seed, draw)
+    ids = [id_of[signal] for signal in signals]
     checks.require_only_of_signals(
         "signal_id", rows["signal_id"] == ids, "<clip_id>:<reference>:<family>:<seed>.<draw>"
     )
@@ -208,6 +214,7 @@ def _probabilities(checks: Checks, column: Any, entry: Entry, task: Task) -> Non
 
 def _completeness(rows: pd.DataFrame, entry: Entry) -> list[str]:
     """Whether all rows are present, each once, and consistent with each other."""
+    rows = rows[_COMPARED]
     problems: list[str] = []
 
     def report(names: Sequence[Any], what: str) -> None:

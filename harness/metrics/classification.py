@@ -27,8 +27,6 @@ def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: 
     Takes the labels that the candidate knows, and weights (draws, n_clips) of all whole clips, in order of
     their ids.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
     clips = clips_of_known_truth(verdicts, covered)
     truth, predicted = (clips[name].to_numpy(dtype=str) for name in ("truth", "predicted"))
     n = len(clips)
@@ -36,18 +34,16 @@ def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: 
     accuracy = wilson(int((truth == predicted).sum()), n)
     if n == 0:
         return WholeClipScore(accuracy, *(from_draws(None, np.empty(0), 0, 0, (0.0, 1.0)),) * 3)
-    points = precision_recall_fscore_support(
-        truth, predicted, labels=labels, average="macro", zero_division=0
-    )
     is_label, says_label = (
         labels_of_clips[:, None] == np.array(labels) for labels_of_clips in (truth, predicted)
     )
     clip_ids = sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
     columns = np.searchsorted(clip_ids, clips["clip_id"].to_numpy(dtype=str))
+    points = _macro(is_label, says_label, np.ones((1, n)))
     draws = _macro(is_label, says_label, weights[:, columns])
     macro: list[Estimate] = [
-        from_draws(float(point), sample, n, n, (0.0, 1.0))
-        for point, sample in zip(points[:3], draws, strict=True)
+        from_draws(float(point[0]), sample, n, n, (0.0, 1.0))
+        for point, sample in zip(points, draws, strict=True)
     ]
     return WholeClipScore(accuracy, *macro)
 

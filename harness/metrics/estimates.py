@@ -76,12 +76,12 @@ def _wilson(share: float, size: float, n: int) -> Estimate:
 
 def median(values: Sequence[float]) -> Estimate:
     """Lower median of independent values, with the interval between order statistics (exact, binomial)."""
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
     sorted_values, n = sorted(values), len(values)
     if n == 0:
         return Estimate(None, None, None, LEVEL, ORDER, 0)
-    n_below = int(binom.ppf((1 - LEVEL) / 2, n, 0.5))
+    n_below = int(np.argmax(bdtr(np.arange(n + 1), n, 0.5) >= (1 - LEVEL) / 2))
     # Of fewer than six values not even the outermost two hold it with that confidence.
     low, high = (sorted_values[n_below - 1], sorted_values[n - n_below]) if n_below else (None, None)
     return Estimate(sorted_values[(n - 1) // 2], low, high, LEVEL, ORDER, n)

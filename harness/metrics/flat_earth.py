@@ -368,6 +368,9 @@ def _adjust(shares: list[Share]) -> list[Share]:
 
 def benjamini_hochberg(p: Sequence[float]) -> list[float]:
     """Adjusted p-values (Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57)."""
-    from scipy.stats import false_discovery_control
-
-    return [float(q) for q in false_discovery_control(p)] if p else []
+    values = np.array(p, dtype=np.float64)
+    order = np.argsort(values)
+    scaled = values[order] * (len(p) / np.arange(1, len(p) + 1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum.accumulate(scaled[::-1])[::-1]
+    return [float(q) for q in np.clip(adjusted, 0.0, 1.0)]

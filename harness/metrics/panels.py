@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.acceptance import accepted, at_level_zero
+from harness.metrics.acceptance import accepted, at_level_zero, means_at
 from harness.schemas import ReferenceCounts
 from harness.types import MIN_SIGNALS, VISIBLE, FloatArray
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 RATE_STIMULI = ("signal", "swap", "matched", "largest")
 """Stimuli made of a signal that a rate is about."""
+
+_COLUMNS = ["stimulus", "reference", "family", "clip_id", "signal_id", "level", "replicate", "n_samples"]
+_COLUMNS += ["predicted", "predicted_raw", "expected", "energy_seen", "robust"]
+"""The columns of verdicts that a panel is made of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,14 +125,21 @@ def panel_of(
     Raises:
         ValueError: a stimulus with two verdicts, or a signal of a clip without a verdict.
     """
+    import pandas as pd
+
+    verdicts = verdicts[_COLUMNS]
     column = {reference.model.repo_id: j for j, reference in enumerate(references)}
     rows = verdicts[
         (verdicts["family"] == family) & verdicts["reference"].isin(list(column)) & at_level_zero(verdicts)
     ]
     _require_once(rows, ["signal_id", "stimulus", "replicate"])
-    by_stimulus = {name: rows[rows["stimulus"] == name] for name in RATE_STIMULI}
+    is_about = {name: (rows["stimulus"] == name).to_numpy(dtype=bool) for name in RATE_STIMULI}
+    by_stimulus = {name: rows[is_about[name]] for name in RATE_STIMULI}
     signals = by_stimulus["signal"]
-    at = {signal_id: i for i, signal_id in enumerate(signals["signal_id"])}
+    _require_once(signals, ["signal_id"])
+    codes, ids = pd.factorize(rows["signal_id"])
+    position = np.full(len(ids) + 1, -1)  # the last is that of no signal, whose code is -1
+    position[codes[is_about["signal"]]] = np.arange(len(signals))
     clip_answers, silence_answers = (
         _answers(verdicts, "whole", "clip_id"),
         _answers(verdicts, "silence", "n_samples"),
@@ -141,16 +152,17 @@ def panel_of(
     expected = signals["expected"].to_numpy(dtype=object)
     knows_class = np.asarray(signals["expected"].isin(sorted(covered)), dtype=np.float64)
 
-    def per_signal(group: pd.DataFrame, flags: Any) -> FloatArray:
+    def per_signal(stimulus: str, flags: Any) -> FloatArray:
         """Mean of what holds over the rows of each signal whose class is known; NaN for none."""
-        index = group["signal_id"].map(at)
-        is_judged = index.notna().to_numpy(dtype=bool)
-        positions = index[is_judged].to_numpy(dtype=np.intp)
-        counts = np.bincount(positions, minlength=len(at))
-        sums = np.bincount(positions, np.asarray(flags, dtype=np.float64)[is_judged], len(at))
-        out = np.full(len(at), np.nan)
-        np.divide(sums, counts, out=out, where=(counts > 0) & (knows_class == 1))
-        return out
+        means = means_at(
+            position[codes[is_about[stimulus]]], np.asarray(flags, dtype=np.float64), len(signals)
+        )
+        return np.where(knows_class == 1, means, np.nan)
+
+    def is_that_to_silence(group: pd.DataFrame) -> Any:
+        """Whether each answer is that to silence of the same length."""
+        to_silence = np.array([silence_classes.get(n) for n in group["n_samples"].tolist()], dtype=object)
+        return group["predicted_raw"].to_numpy(dtype=object) == to_silence
 
     def single_answer(answers: Mapping[Any, str], keys: Any) -> FloatArray:
         """Acceptance of a stimulus that has one answer for all references."""
@@ -165,14 +177,11 @@ def panel_of(
         expected=expected,
         knows_class=knows_class,
         acceptance={
-            **{n: per_signal(group, accepted(group)) for n, group in by_stimulus.items()},
+            **{n: per_signal(n, accepted(group)) for n, group in by_stimulus.items()},
             "whole": single_answer(clip_answers, signals["clip_id"]),
             "silence": single_answer(silence_answers, signals["n_samples"]),
         },
-        as_silence={
-            n: per_signal(group, group["predicted_raw"] == group["n_samples"].map(silence_classes))
-            for n, group in by_stimulus.items()
-        },
+        as_silence={n: per_signal(n, is_that_to_silence(group)) for n, group in by_stimulus.items()},
         visible=(signals["energy_seen"] >= VISIBLE).to_numpy(dtype=bool),
         robust=signals["robust"].to_numpy(dtype=bool, na_value=False),
     )
