@@ -143,20 +143,20 @@ class Rows:
             sizes = untrusted_parquet.group_sizes(path, self._forms)
         positions = ((group, i) for group, size in enumerate(sizes) for i in range(size))
         self._positions: dict[str, tuple[int, int]] = dict(zip(keys, positions, strict=True))
-        self._groups: OrderedDict[int, pa.Table] = OrderedDict()
-        self._n_bytes = 0
+        self._groups = OrderedDict[int, pa.Table]()
 
     def _read(self, group: int) -> pa.Table:
         """A group of rows; the last ones that were asked for are in memory."""
-        if group not in self._groups:
+        table = self._groups.pop(group, None)  # which another thread may do at the same time
+        if table is None:
             with _readable(self._path):
                 table = _checked(untrusted_parquet.table(self._path, self._forms, group=group))
-            self._groups[group] = table
-            self._n_bytes += table.nbytes
-            while len(self._groups) > _GROUPS and self._n_bytes > _CACHED_BYTES:
-                self._n_bytes -= self._groups.popitem(last=False)[1].nbytes
-        self._groups.move_to_end(group)
-        return self._groups[group]
+            sizes = [other.nbytes for other in list(self._groups.values())]
+            while len(sizes) >= _GROUPS and sum(sizes) + table.nbytes > _CACHED_BYTES:
+                self._groups.popitem(last=False)
+                sizes.pop(0)
+        self._groups[group] = table
+        return table
 
     def find(self, name: str) -> dict[str, Any] | None:
         """The row of that key.

@@ -228,17 +228,24 @@ class Suite:
         Raises:
             BadSignals: there is none.
         """
+        signal, row = self._find(task, slug, signal_id)
+        return signal, self._waveform(task, signal, row["audio"])
+
+    def signal_record(self, task: str, slug: str, signal_id: str) -> SufficientSignal:
+        """The same without its waveform, which is not made; raises as `signal`."""
+        return self._find(task, slug, signal_id)[0]
+
+    def _find(self, task: str, slug: str, signal_id: str) -> tuple[SufficientSignal, dict[str, Any]]:
         path = signals_path(task, slug)
         row = self._rows(path, parquet_schema.SIGNALS, "signal_id").find(signal_id)
         if row is None:
             raise BadSignals(f"{self.name} has no signal {signal_id} in {path}")
-        return self._signal(task, self.root / path, row)
+        return self._signal_of(self.root / path, row), row
 
     def clips(self, task: str) -> dict[str, Clip]:
         """Clips of a task by id."""
         if task not in self._clips:
-            path = self.file(clips_path(task))
-            rows = parquet_io.read_rows(path, parquet_schema.CLIPS)
+            rows = parquet_io.read_rows(self.file(clips_path(task)), parquet_schema.CLIPS)
             self._clips[task] = {row["clip_id"]: self._clip_of(row, task) for row in rows}
         return self._clips[task]
 
@@ -266,12 +273,12 @@ class Suite:
     def signals(self, task: str, slug: str) -> Iterator[tuple[SufficientSignal, Waveform]]:
         """Signals of a reference with their waveforms, degenerate ones included.
 
-        The waveform is decoded from the published bytes; where only masks are stored it is rebuilt from the
-        clip.
+        Waveforms are decoded from the published bytes; where only masks are stored, made from the clip.
         """
         path = self.file(signals_path(task, slug))
         for row in parquet_io.read_rows(path, parquet_schema.SIGNALS):
-            yield self._signal(task, path, row)
+            signal = self._signal_of(path, row)
+            yield signal, self._waveform(task, signal, row["audio"])
 
     def causal_sets(self, task: str, slug: str) -> Iterator[CausalSet]:
         """Further sets of a reference, by clip, family and kind; none where none were looked for."""
@@ -314,12 +321,11 @@ class Suite:
             self._open[relative] = parquet_io.Rows(self.file(relative), columns, key)
         return self._open[relative]
 
-    def _signal(self, task: str, path: Path, row: dict[str, Any]) -> tuple[SufficientSignal, Waveform]:
+    def _signal_of(self, path: Path, row: dict[str, Any]) -> SufficientSignal:
         try:
-            signal = parquet_schema.signal_of(row)
+            return parquet_schema.signal_of(row)
         except ValueError as error:
             raise BadSignals(f"{path}: {row['signal_id']}: {error}") from None
-        return signal, self._waveform(task, signal, row["audio"])
 
     def _waveform(self, task: str, signal: SufficientSignal, cell: dict[str, bytes] | None) -> Waveform:
         if cell is not None and cell["bytes"] is not None:
@@ -343,8 +349,8 @@ class Suite:
             elif sha256 is None or not path.is_file():
                 raise BadSignals(f"{self.name} has no file {relative}; build or download it again")
             elif parquet_io.sha256_of(path) != sha256:
-                message = f"{path} differs from {MANIFEST} (sha256); build or download it again"
-                raise BadSignals(disk_errors.pointer(path) or message)
+                line = f"{path} differs from {MANIFEST} (sha256); build or download it again"
+                raise BadSignals(disk_errors.pointer(path) or line)
             self._valid_files.add(relative)
         return path
 

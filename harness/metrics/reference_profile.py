@@ -37,7 +37,7 @@ def profile_of(suite: Suite, task: str, model: ModelRef, family: str) -> Referen
     for line in suite.signal_lines(task, model.slug):
         if line.family != family or line.degenerate:
             continue
-        signal, _ = suite.signal(task, model.slug, line.signal_id)
+        signal = suite.signal_record(task, model.slug, line.signal_id)
         if not signal.mask.any():
             continue
         domain = atoms_of(signal).domain

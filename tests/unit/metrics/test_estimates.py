@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import ndtri
+from scipy.stats import binom
 from statsmodels.stats.proportion import proportion_confint
 
 from harness.metrics import estimates
@@ -369,6 +370,10 @@ def test_the_median_and_its_interval_are_order_statistics():
     assert estimates.median([]).value is None
     few = estimates.median([3.0, 1.0, 2.0, 9.0, 5.0])
     assert (few.value, few.low, few.high) == (3, None, None)
+    for n in (*range(6, 200), 1999):
+        i = int(binom.ppf(0.025, n, 0.5))
+        found = estimates.median(list(range(n)))
+        assert (found.low, found.high) == (i - 1, n - i)
 
 
 def test_the_interval_of_the_median_covers():

@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binom
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom, false_discovery_control
 
 from harness.dataset.paths import VERDICTS
 from harness.dataset.suites import load
@@ -359,3 +361,9 @@ def test_gathered_rates_are_those_of_the_scorecards(task, family):
                     assert cell.rates.matched.n == 0
                 else:
                     assert np.nanmean(accepts) == pytest.approx(getattr(cell.rates, rate).value)
+
+
+@given(st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.01, 1.0]), min_size=1, max_size=30))
+def test_adjusted_p_values_are_those_of_scipy_to_the_last_bit(p):
+    assert flat_earth.benjamini_hochberg(p) == false_discovery_control(p).tolist()
+    assert flat_earth.benjamini_hochberg([]) == []
