@@ -84,6 +84,7 @@ def evaluate(
     start = time.monotonic()
     threshold_check.require_other_source(classifier.facts.adapter, suite, task)
     units = units_of(suite, task)
+    _check_features(classifier, suite, task, units)
     cache = _open_cache(classifier, task, out)
     try:
         scope = _scope(units, suite, task, ci_width, limit)
@@ -148,6 +149,7 @@ def judge_shard(
     units = units_of(suite, task)
     blocks = [block for block in evaluation_order(units, task) if shard_of(block, shard[1]) == shard[0]]
     n = sum(map(len, blocks))
+    _check_features(classifier, suite, task, units)
     cache = _open_cache(classifier, task, out, shard)
     try:
         _proof(classifier, suite, task, units, cache)
@@ -223,6 +225,13 @@ def _judge(
         progress(len(batch), n_units, score)
         if stop_rule.is_met(score):
             return
+
+
+def _check_features(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Unit]) -> None:
+    """Give up features in torch where those of the extractor answer otherwise to the stimuli of the proof."""
+    if isinstance(classifier, Classifier) and classifier.has_torch_features:
+        sounds = _sample(suite, task, units, classifier.ref.weights_sha256)
+        classifier.check_features(sounds, task.sample_rate_hz)
 
 
 def _proof(

@@ -180,6 +180,15 @@ class Classifier:
         """
         return None
 
+    @property
+    def has_torch_features(self) -> bool:
+        """Whether features are computed in torch where the model is, and not by its feature extractor."""
+        return False
+
+    def check_features(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> bool:
+        """Give up features in torch where logits or classes of waveforms differ; whether they stay."""
+        return False
+
     def input_gradients(
         self, waveforms: Sequence[Waveform], sample_rate_hz: int, is_expected: Sequence[Mask]
     ) -> list[Waveform] | None:

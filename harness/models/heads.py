@@ -77,6 +77,11 @@ class Head(Classifier):
         if not type(model).__module__.startswith("transformers."):
             self.measure_window()
 
+    @property
+    def has_torch_features(self) -> bool:
+        """Whether features are computed in torch where the model is, and not by its feature extractor."""
+        return self._torch_features is not None
+
     def use_torch_features(self) -> bool:
         """Compute features in torch on the device, where its logits are the same; whether they are.
 
@@ -85,8 +90,7 @@ class Head(Classifier):
         features = in_torch(self._extractor, self.device)
         if features is None:
             return False
-        self._torch_features = features
-        self.frontend = f"{type(self._extractor).__name__} (torch on {self.device.split(':')[0]})"
+        self._torch_features, self.frontend = features, self._torch_name
         return self.check_features(probes(self.facts, self.min_samples), self.facts.sample_rate_hz)
 
     def check_features(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> bool:
@@ -109,8 +113,12 @@ class Head(Classifier):
         if is_close and np.array_equal(logits.argmax(axis=1), expected.argmax(axis=1)):
             self._torch_features = features
             return True
-        self.frontend = _name(self._extractor)
+        self.frontend = self.frontend.replace(self._torch_name, _name(self._extractor))
         return False
+
+    @property
+    def _torch_name(self) -> str:
+        return f"{type(self._extractor).__name__} (torch on {self.device.split(':')[0]})"
 
     def compile(self, backend: str) -> None:
         """Compile the forward pass by torch.compile; what that moves goes into the notes and the front end.

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from harness.dataset.suites import load as load_suite
 from harness.domains import fft
 from harness.errors import BadInput
+from harness.evaluation import runner
 from harness.extract import oracle
 from harness.extract.oracle import SearchState
 from harness.families import parse_family
+from harness.labels import harmonise
 from harness.models import device_features, devices
 from harness.models.loading import load
 from harness.types import Clip
@@ -119,7 +122,29 @@ def test_features_that_differ_on_other_sounds_are_given_up_there(
     assert model.check_features(toy_models.sounds(16_000), RATE)
     assert "torch" in model.frontend
     assert not model.check_features(toy_models.sounds(8_000), RATE)
+    assert not model.has_torch_features
     assert model.frontend == "ASTFeatureExtractor (numpy fbank)"
+
+
+def test_an_evaluation_checks_features_on_the_stimuli_of_its_proof(
+    folder: Callable[..., Path], device: str, tmp_path: Path
+) -> None:
+    """Verdicts are those of the extractor, and the entry says what computed the features."""
+    toy_models.add_signals(tmp_path / "suite", clips=range(4))
+    suite, frontends, predicted = load_suite(str(tmp_path / "suite")), [], []
+    path = toy_models.save_model(tmp_path / "ear", AST, ("fake", "real"))
+    for error in (None, 0.0, 0.5):
+        model = load(str(path), device=device, torch_features=error is not None)
+        if error is not None:
+            own = model._torch_features
+            model._torch_features = lambda x, own=own, error=error: {k: v + error for k, v in own(x).items()}
+        labels = harmonise(model.class_names, toy_models.TASK)
+        result = runner.evaluate(model, labels, suite, toy_models.TASK, tmp_path / f"out-{error}")
+        frontends.append(result.entry.run.frontend)
+        predicted.append(result.verdicts["predicted_raw"].to_pylist())
+    assert frontends[0] == frontends[2] == "ASTFeatureExtractor (numpy fbank)"
+    assert frontends[1] == f"ASTFeatureExtractor (torch on {device})"
+    assert predicted[0] == predicted[1] == predicted[2]
 
 
 @pytest.mark.parametrize("architecture", [AST, WAVE])
