@@ -7,6 +7,7 @@ traceback.
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -57,6 +58,22 @@ def batches(
             raise BadInput("a process of this command was killed, most likely as memory ran out") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def without_cycle_collection() -> Iterator[None]:
+    """Leave garbage in cycles until the block ends: looking for it among many records takes most of the time.
+
+    Where many records are made, none of which is garbage, every one of them would be looked at again and
+    again.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @contextmanager

@@ -35,12 +35,15 @@ from leaderboard.formatting import in_percent
 from leaderboard.process_pool import Progress, quiet
 
 _COUNTS = ("n_signals", "n_degenerate", "n_applicable")
+_UNUSABLE = (LookupError, ValueError, TypeError)
+"""What `unpack` raises."""
 _MAX_COUNT = 2**31 - 1
 _get_counts = attrgetter(*_COUNTS)
 _get_rates = attrgetter(*(column.key for column in RATES))
 _get_estimate = attrgetter("value", "low", "high")
 
 
+@process_pool.without_cycle_collection()
 def read_all(
     folders: Sequence[Path],
     progress: Progress = quiet,
@@ -68,8 +71,7 @@ def read_all(
                 if isinstance(result, BadInput):
                     entries[folder] = result
                 else:
-                    key, content = result
-                    entries[folder] = replace(unpack(content, shared), key=key)
+                    entries[folder] = _unpacked(folder, *result, cache, shared)
             progress("Reading entries", len(batch.results), len(folders))
     if unread:
         hashes.save()
@@ -112,6 +114,7 @@ class _Batch:
     hashes: dict[Identity, str]
 
 
+@process_pool.without_cycle_collection()
 def _read_batch(cache: ContentCache, folders: Sequence[Path]) -> _Batch:
     batch = _Batch([], {}, {})
     for folder in folders:
@@ -155,6 +158,24 @@ def _read_packed(folder: Path, cache: ContentCache, batch: _Batch) -> tuple[str 
     return key, content
 
 
+def _unpacked(
+    folder: Path, key: str | None, content: bytes, cache: ContentCache, shared: SharedTuples
+) -> LoadedEntry | BadInput:
+    """An entry of its content, or read again, if what it shares was removed from the cache."""
+    try:
+        return replace(unpack(content, shared), key=key)
+    except _UNUSABLE:
+        try:
+            entry = _read(folder)
+        except BadInput as error:
+            return error
+    tuples = pack(entry)[1]
+    shared.add(tuples)
+    for shared_key, text in tuples.items():
+        cache.write(shared_key, text)
+    return entry
+
+
 def _known_key(folder: Path, hashes: FileHashes) -> str | None:
     """The key of an entry whose files have not changed since they were hashed; None for any other."""
     with suppress(OSError):
@@ -170,7 +191,7 @@ def _read_cached(key: str | None, cache: ContentCache, shared: SharedTuples) -> 
         return None
     try:
         return replace(unpack(content, shared), key=key)
-    except (LookupError, ValueError, TypeError):
+    except _UNUSABLE:
         return None  # what it shares was removed
 
 

@@ -10,6 +10,7 @@ What many entries share, as their references, is packed by itself: a tuple as JS
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -97,8 +98,7 @@ def unpack(content: bytes, shared: SharedTuples) -> LoadedEntry:
 
     def array(dtype: str, *shape: int) -> NDArray[Any]:
         nonlocal position
-        n = int(np.prod(shape))
-        values = np.frombuffer(content, dtype, n, position).reshape(shape)
+        values = np.frombuffer(content, dtype, math.prod(shape), position).reshape(shape)
         position += values.nbytes
         return values.astype(values.dtype.newbyteorder("="))  # a copy: a view would hold all of the content
 

@@ -34,7 +34,7 @@ from leaderboard.board.file_hashes import FileHashes
 from leaderboard.board.matrix import matrix_of
 from leaderboard.board.rank_intervals import ModelRank
 from leaderboard.board.types import Board, Matrix, Ranking, Row
-from leaderboard.process_pool import Progress, quiet
+from leaderboard.process_pool import Progress, quiet, without_cycle_collection
 
 MAX_CANDIDATES = 40
 """Candidates in a matrix, besides the references: the best, then those that are not ranked."""
@@ -42,6 +42,7 @@ MAX_CANDIDATES = 40
 _OTHER_REFERENCES = "Its references and their numbers of signals are not those of the suite it names."
 
 
+@without_cycle_collection()
 def build(
     submissions: Path,
     suite: Suite | None,
