@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -144,19 +145,20 @@ class Rows:
         positions = ((group, i) for group, size in enumerate(sizes) for i in range(size))
         self._positions: dict[str, tuple[int, int]] = dict(zip(keys, positions, strict=True))
         self._groups = OrderedDict[int, pa.Table]()
+        self._lock = Lock()
 
     def _read(self, group: int) -> pa.Table:
         """A group of rows; the last ones that were asked for are in memory."""
-        table = self._groups.pop(group, None)  # which another thread may do at the same time
-        if table is None:
-            with _readable(self._path):
-                table = _checked(untrusted_parquet.table(self._path, self._forms, group=group))
-            sizes = [other.nbytes for other in list(self._groups.values())]
-            while len(sizes) >= _GROUPS and sum(sizes) + table.nbytes > _CACHED_BYTES:
-                self._groups.popitem(last=False)
-                sizes.pop(0)
-        self._groups[group] = table
-        return table
+        with self._lock:
+            table = self._groups.pop(group, None)
+            if table is None:
+                with _readable(self._path):
+                    table = _checked(untrusted_parquet.table(self._path, self._forms, group=group))
+                n_bytes = table.nbytes + sum(other.nbytes for other in self._groups.values())
+                while len(self._groups) >= _GROUPS and n_bytes > _CACHED_BYTES:
+                    n_bytes -= self._groups.popitem(last=False)[1].nbytes
+            self._groups[group] = table  # last, as the one used last
+            return table
 
     def find(self, name: str) -> dict[str, Any] | None:
         """The row of that key.
