@@ -1,6 +1,6 @@
 """The card: tests on a device, and what evaluation and extraction take there beside the bare forward passes.
 
-    python -m tests.gpu [--device cuda] [--out FOLDER]     # eight minutes on an H100
+    python -m tests.gpu [--device cuda] [--out FOLDER]     # sized for eight minutes on an H100; not run yet
     python -m tests.gpu --device cpu --quick               # the same program on a processor
 
 Runs the tests of this folder, then measures AST-base and wav2vec2-base with random weights on clips of 5 and
