@@ -338,6 +338,9 @@ def _compared(table: pa.Table) -> pd.DataFrame:
 
 def _counted(table: pa.Table) -> pd.DataFrame:
     """The rows and columns of verdicts that a scorecard is made of; lists of numbers would be objects."""
-    at_level_zero = pc.fill_null(pc.equal(table["level"], 0), True)
-    frame: pd.DataFrame = table.drop_columns(_NOT_COUNTED).filter(at_level_zero).to_pandas()
+    is_above = pc.fill_null(pc.greater(table["level"], 0), False)
+    table = table.drop_columns(_NOT_COUNTED)
+    if pc.any(is_above).as_py():  # else a filter would copy the whole
+        table = table.filter(pc.invert(is_above))
+    frame: pd.DataFrame = table.to_pandas()
     return frame
