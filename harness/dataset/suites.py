@@ -9,13 +9,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from sys import intern
 from typing import Any
 
-import numpy as np
-
 from harness import audio, disk_errors, untrusted
-from harness.dataset import download_source, parquet_io, parquet_schema
+from harness.dataset import download_source, parquet_io, parquet_schema, signal_lines
 from harness.dataset.completed import sound_of
 from harness.dataset.paths import ANCHORS, ENTRY, MANIFEST, VERDICTS, clips_path, sets_path, signals_path
 from harness.errors import BadInput, BadSignals, likely
@@ -29,9 +26,6 @@ from harness.types import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, Suffi
 
 _MAX_CACHED_LINES = 1 << 16
 """Lines of signals that are kept, of half a kilobyte each."""
-
-_SHARED = ("clip_id", "family", "truth", "expected")
-"""Texts that many lines of signals have in common."""
 
 _MAX_CACHED_SAMPLES = 1 << 23
 """Samples of decoded clips that are kept: 32 MiB."""
@@ -180,27 +174,11 @@ class Suite:
             yield from self._signal_lines[key]
             return
         lines = []
-        for line in self._read_signal_lines(path):
+        for line in signal_lines.read(path):
             lines.append(line)
             yield line
         if sum(map(len, self._signal_lines.values())) + len(lines) <= _MAX_CACHED_LINES:
             self._signal_lines[key] = lines
-
-    def _read_signal_lines(self, path: Path) -> Iterator[parquet_schema.SignalLine]:
-        columns = tuple(f.name for f in dataclasses.fields(parquet_schema.SignalLine))[:-3]
-        content_columns = ("sha256", "mask", "levels", "seed", "survival")
-        for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, (*columns, *content_columns)):
-            digest = hashlib.sha256(row["sha256"].encode() + np.array(row["mask"], dtype="<i4").tobytes())
-            digest.update(row["expected"].encode() + (row["levels"] or b"") + b"%d" % row["seed"])
-            fields = {name: row[name] for name in columns} | {"p_clip": tuple(row["p_clip"])}
-            # Each text is in memory once: there are as many lines as signals.
-            fields |= {n: intern(text) for n in _SHARED if (text := fields[n]) is not None}
-            yield parquet_schema.SignalLine(
-                **fields,
-                robust=parquet_schema.robust_of(row),
-                has_levels=row["levels"] is not None,
-                content_sha256=digest.hexdigest(),
-            )
 
     def clip(self, task: str, clip_id: str) -> Clip:
         """One clip; the last ones asked for are kept, the same objects.

@@ -32,7 +32,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "start": (),
     "everyday": (),
     "evaluate": (),
-    "memory": (),
+    "memory": ("--clips", "60", "200"),
     "extract": ("--clips", "2"),
     "planted": ("--clips", "5"),
     "isolated": (),

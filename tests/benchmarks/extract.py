@@ -4,7 +4,7 @@
 
 Clips are the first N of each task of the starter suite, models its references; with GOODENOUGH_REAL_AUDIO set
 also recordings and the models trained on them. Writes `extract.json.xz` (every pair of a model and a clip),
-`extract.md` (the tables) and `extract.svg`.
+`extract.md` (the tables) and `extract.svg`; of fewer clips than ten only the figures, `extract.json`.
 
 Conventions: one thread on every side; a query is one signal put through a model, a slope counts as
 `oracle.SLOPE_QUERIES`, a call is one batch. Clips whose class silence gets too are left out. Ratios are
@@ -52,12 +52,16 @@ from harness.starter.recipes import RECIPES
 from harness.tasks import TASKS
 from harness.types import MIN_MARGIN, Clip, LabelMap, Mask, Waveform
 from tests.benchmarks.baselines import BackwardSelection, QuickXplain
+from tests.benchmarks.figures import RESULTS, Figure, write
 from tests.benchmarks.rex import peer
+
+_FULL = 10
+"""Clips of each task of which a run is worth keeping in full."""
 
 SEARCHES: dict[str, Search] = {
     "minimal": Minimal(),
     "gradient": Gradient(),
-    "responsibility": Responsibility(),
+    "responsibility": Responsibility(resolution="bins"),  # as ReX
     "QuickXplain": QuickXplain(),
     "backward selection, 32 bands": BackwardSelection(resolution="bands32"),
 }
@@ -403,6 +407,33 @@ def report(pairs: Sequence[Pair], stream: Sequence[Together]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def figures_of(pairs: Sequence[Pair], stream: Sequence[Together]) -> list[Figure]:
+    """The figures that are compared with those of before."""
+    base = {(p.model, p.clip): p for p in pairs if p.by == "ReX"}
+    figures = []
+    for by, of_queries, of_cpu in (("minimal", 1 / 20, 1 / 40), ("responsibility", 0.9, 0.3)):
+        mine = [p for p in pairs if p.by == by and (p.model, p.clip) in base]
+        for name, target, value in (
+            ("queries", of_queries, lambda p: p.queries),
+            ("CPU", of_cpu, lambda p: p.cpu_seconds),
+        ):
+            logs = [np.log(max(value(p), 1e-9) / value(base[p.model, p.clip])) for p in mine]
+            figures.append(
+                Figure(f"{by} / ReX: {name}", float(np.exp(np.mean(logs))), target=target, n=len(mine))
+            )
+    queries = [p.queries for p in pairs if p.by == "minimal"]
+    for name, level, limit in (("median", 0.5, None), ("90 %", 0.9, 200.0), ("maximum", 1.0, None)):
+        value_of = float(np.quantile(queries, level))
+        figures.append(Figure(f"minimal: {name} of queries", value_of, "queries", limit, n=len(queries)))
+    for t in stream:
+        calls = t.calls_together / t.n_clips
+        figures += [
+            Figure(f"{t.n_clips} clips together, {t.model}: calls a clip", calls, "calls", n=t.n_clips),
+            Figure(f"{t.n_clips} clips together, {t.model}: wall / model", t.overhead, target=1.15, n=1),
+        ]
+    return figures
+
+
 def picture(pairs: Sequence[Pair], path: Path) -> None:
     """Queries against kept bins, a point a pair."""
     import matplotlib
@@ -424,7 +455,7 @@ def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description="The extraction engine against ReX 0.4.1 and two baselines.")
     parser.add_argument("--clips", type=int, default=12, help="clips of each task")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     peer.environment()
     chosen = list(subjects(args.clips))
@@ -433,7 +464,9 @@ def main() -> None:
     one_thread()
     stream = [together(s) for s in chosen if s.name in ("starter-genre-wav2vec2", "starter-emotion-whisper")]
     stream.append(base_sized())
-    args.out.mkdir(parents=True, exist_ok=True)
+    write(args.out, "extract", figures_of(pairs, stream))
+    if args.clips < _FULL:
+        return
     record = {
         "versions": {
             name: version(name) for name in ("goodenough", "torch", "transformers", "numpy", "scipy")

@@ -1,6 +1,6 @@
 """The leaderboard of many entries: 10, 1,000 and 10,000 candidates, 60 references; time and peak memory.
 
-    python -m tests.benchmarks.leaderboard [N ...] [--keep DIR]     (from the root of the repository)
+    python -m tests.benchmarks.leaderboard [N ...] [--keep DIR] [--out DIR]     (from the repository root)
 
 Each size: `synthetic` makes a suite and entries, then in processes of their own the board is read and the
 site written, twice, the second time with nothing changed, and once more with one entry gone. Wall time, the
@@ -20,7 +20,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.benchmarks.figures import RESULTS, Figure, write
+
 SIZES = (10, 1000, 10_000)
+TARGETS = {"from nothing": 35.0, "unchanged": 8.0}
+"""Seconds for the largest."""
 N_REFERENCES, N_CLIPS = 60, 40
 
 
@@ -43,7 +47,7 @@ def build(root: Path) -> None:
     print(json.dumps(took))
 
 
-def measure(n: int, root: Path) -> None:
+def measure(n: int, root: Path) -> list[Figure]:
     """One size, printed as rows of a table."""
     from tests.benchmarks import synthetic
 
@@ -51,6 +55,7 @@ def measure(n: int, root: Path) -> None:
         synthetic.make(root, n, N_REFERENCES, N_CLIPS, 0)
     for name in ("site", "cache"):
         shutil.rmtree(root / name, ignore_errors=True)
+    figures: list[Figure] = []
     for what in ("from nothing", "unchanged", "one entry gone"):
         if what == "one entry gone":
             last = sorted((root / "submissions").iterdir())[-1]
@@ -71,13 +76,21 @@ def measure(n: int, root: Path) -> None:
             f"| {took['mib']:,.0f} MiB | {len(pages):,} pages, {size:,.0f} MB |",
             flush=True,
         )
+        target = TARGETS.get(what) if n == max(SIZES) else None
+        name = f"{n:,} candidates, {what}"
+        figures += [
+            Figure(name, took["board"] + took["site"], "s", target=target, n=1),
+            Figure(f"{name}: peak of a process", took["mib"], "MiB", target=1536, n=1),
+        ]
+    return figures
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser()
+    """Measure, and write what was measured."""
+    parser = argparse.ArgumentParser(description="The leaderboard of many entries.")
     parser.add_argument("sizes", nargs="*", type=int)
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--build", type=Path)
     asked = parser.parse_args()
     if asked.build:
@@ -85,9 +98,11 @@ def main() -> None:
         return
     print("| candidates | build | board | site | CPU | peak | made |")
     print("|---|---|---|---|---|---|---|", flush=True)
+    figures = []
     for n in asked.sizes or SIZES:
         with tempfile.TemporaryDirectory() as folder:
-            measure(n, (asked.keep or Path(folder)) / str(n))
+            figures += measure(n, (asked.keep or Path(folder)) / str(n))
+    write(asked.out, "leaderboard", figures)
 
 
 if __name__ == "__main__":

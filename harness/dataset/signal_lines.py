@@ -1,0 +1,37 @@
+"""What is known of each signal of a file without its sound."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from sys import intern
+
+import numpy as np
+
+from harness.dataset import parquet_io, parquet_schema
+
+_COLUMNS = tuple(f.name for f in dataclasses.fields(parquet_schema.SignalLine))[:-3]
+_CONTENT = ("sha256", "mask", "levels", "seed", "survival")
+_SHARED = ("clip_id", "family", "truth", "expected")
+"""Texts that many lines have in common: each is in memory once."""
+
+
+def read(path: Path) -> Iterator[parquet_schema.SignalLine]:
+    """The lines of a file of signals, degenerate ones included.
+
+    Raises:
+        BadSignals: see `parquet_io.read_rows`.
+    """
+    for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, (*_COLUMNS, *_CONTENT)):
+        digest = hashlib.sha256(row["sha256"].encode() + np.array(row["mask"], dtype="<i4").tobytes())
+        digest.update(row["expected"].encode() + (row["levels"] or b"") + b"%d" % row["seed"])
+        fields = {name: row[name] for name in _COLUMNS} | {"p_clip": tuple(row["p_clip"])}
+        fields |= {name: intern(text) for name in _SHARED if (text := fields[name]) is not None}
+        yield parquet_schema.SignalLine(
+            **fields,
+            robust=parquet_schema.robust_of(row),
+            has_levels=row["levels"] is not None,
+            content_sha256=digest.hexdigest(),
+        )
