@@ -114,9 +114,12 @@ def _validated(path: Path) -> Entry:
 
 
 def _on_board(path: Path) -> Any:
+    """Packed and unpacked, as from a process that reads, or from the cache."""
     from leaderboard.board import loading
+    from leaderboard.board.packing import SharedTuples, pack, unpack
 
-    return loading._read(path.parent, {})
+    content, shared = pack(loading._read(path.parent))
+    return unpack(content, SharedTuples(shared.get))
 
 
 def _other_than_validated(read: Any, data: bytes) -> str | None:

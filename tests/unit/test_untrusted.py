@@ -449,6 +449,9 @@ DOORS = {
     # What the two ends of the door to Parquet tell each other.
     ("harness/dataset/untrusted_parquet.py", "json.loads"),
     ("harness/dataset/parquet_process.py", "json.loads"),
+    # What this process has packed, and what it finds in its own cache, with a checksum.
+    ("harness/extract/journal_lines.py", "json.loads"),
+    ("leaderboard/board/packing.py", "json.loads"),
     ("harness/models/weights.py", "safe_open"),
     ("harness/dataset/corpora.py", "csv.DictReader"),
     # An adapter, what its user gives it, and what it answers, in frames whose size is bounded.
