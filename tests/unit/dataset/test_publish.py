@@ -636,6 +636,6 @@ def test_rounding_that_differs_is_for_a_reference_to_judge(tmp_path, monkeypatch
     monkeypatch.setattr(
         "harness.cli.download._accepts_its_own", lambda suite, task, model: asked.append(model) is None
     )
-    monkeypatch.setattr("harness.cli.download._require_references", lambda suite, tasks, names: None)
+    monkeypatch.setattr("harness.cli.download._sources", lambda suite, tasks, names, adapter: [*names])
     assert cli.run([*command, "--reference", "toys/a"]) == 0
     assert asked == ["toys/a"]
