@@ -76,13 +76,12 @@ class ModelOptions:
         """Load it."""
         from harness.models import loading
 
-        return loading.open_model(
-            source,
-            device=self.device,
-            batch_size=self.batch_size,
-            dtype=self.dtype,
-            compile_backend=self.compile_backend,
+        classifier = loading.open_model(
+            source, device=self.device, batch_size=self.batch_size, dtype=self.dtype
         )
+        if self.compile_backend is not None:
+            classifier.compile(self.compile_backend)
+        return classifier
 
     @property
     def adapter(self) -> AdapterOptions:

@@ -185,6 +185,14 @@ class Classifier:
         """Whether features are computed in torch where the model is, and not by its feature extractor."""
         return False
 
+    def compile(self, backend: str) -> None:
+        """Compile the forward pass by torch.compile.
+
+        Raises:
+            BadInput: it cannot be compiled.
+        """
+        raise BadInput(f"{self.ref.repo_id} computes as it is written; leave --compile out")
+
     def check_features(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> bool:
         """Give up features in torch where logits or classes of waveforms differ; whether they stay."""
         return False

@@ -86,6 +86,7 @@ class Head(Classifier):
         """Compute features in torch on the device, where its logits are the same; whether they are.
 
         Where they are not, or there is no such front end, the feature extractor goes on as before.
+        `open_checkpoint` does this on a CUDA card.
         """
         features = in_torch(self._extractor, self.device)
         if features is None:
@@ -106,15 +107,18 @@ class Head(Classifier):
         features = self._torch_features
         if features is None:
             return False
-        logits = self.logits(waveforms, sample_rate_hz)
-        self._torch_features = None
+        logits, frontend = self.logits(waveforms, sample_rate_hz), self.frontend
+        self.use_extractor()
         expected = self.logits(waveforms, sample_rate_hz)
         is_close = np.abs(logits - expected).max() <= PROOF_TOLERANCE[self.dtype]
         if is_close and np.array_equal(logits.argmax(axis=1), expected.argmax(axis=1)):
-            self._torch_features = features
-            return True
+            self._torch_features, self.frontend = features, frontend
+        return self.has_torch_features
+
+    def use_extractor(self) -> None:
+        """Compute features by the feature extractor, as it is by default but on a CUDA card."""
+        self._torch_features = None
         self.frontend = self.frontend.replace(self._torch_name, _name(self._extractor))
-        return False
 
     @property
     def _torch_name(self) -> str:
@@ -256,8 +260,6 @@ def open_checkpoint(
     device: str | None = None,
     batch_size: int = 16,
     dtype: str = "float32",
-    torch_features: bool | None = None,
-    compile_backend: str | None = None,
 ) -> Classifier:
     """Open a model that is already pinned; see `loading.load`."""
     import torch
@@ -306,7 +308,7 @@ def open_checkpoint(
         with quiet():
             classifier = Head(checkpoint, model.eval(), extractor, device, batch_size)
             require_answer(classifier)
-            if device.startswith("cuda") if torch_features is None else torch_features:
+            if device.startswith("cuda"):
                 classifier.use_torch_features()
     except BadInput:
         raise
@@ -316,6 +318,4 @@ def open_checkpoint(
             " settings of its feature extractor belong to these weights?"
         ) from None
     classifier.notes = (*notes, *notes_of(checkpoint, classifier.facts.architecture))
-    if compile_backend is not None:
-        classifier.compile(compile_backend)
     return classifier

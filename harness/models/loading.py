@@ -65,21 +65,10 @@ def open_model(
     device: str | None = None,
     batch_size: int = 16,
     dtype: str = "float32",
-    torch_features: bool | None = None,
-    compile_backend: str | None = None,
 ) -> Classifier:
     """Open a model that is already pinned; see `load`."""
     if isinstance(source, Checkpoint):
-        return heads.open_checkpoint(
-            source,
-            device=device,
-            batch_size=batch_size,
-            dtype=dtype,
-            torch_features=torch_features,
-            compile_backend=compile_backend,
-        )
-    if compile_backend is not None:
-        raise BadInput(f"{source.name} is an adapter, and computes as it is written; leave --compile out")
+        return heads.open_checkpoint(source, device=device, batch_size=batch_size, dtype=dtype)
     if dtype != "float32":
         raise BadInput(
             f"{source.name} is an adapter, and computes as it is written; leave --dtype {dtype} out, or give"
@@ -95,8 +84,6 @@ def load(
     device: str | None = None,
     batch_size: int = 16,
     dtype: str = "float32",
-    torch_features: bool | None = None,
-    compile_backend: str | None = None,
     trust_remote_code: bool = False,
     adapter: AdapterOptions = _NO_OPTIONS,
 ) -> Classifier:
@@ -108,9 +95,6 @@ def load(
         device: as torch names it; a CUDA card if there is one, else the processor, when None.
         batch_size: largest batch.
         dtype: one of `classifiers.DTYPES`: the arithmetic of a checkpoint, whatever it was saved in.
-        torch_features: compute features in torch where the model is, if its logits are then the same; on a
-            CUDA card alone when None.
-        compile_backend: of torch.compile, for the forward pass; it is not compiled when None.
         trust_remote_code: run the Python files that a checkpoint brings; of a folder, or of one commit.
         adapter: what an adapter is given.
 
@@ -120,14 +104,7 @@ def load(
     """
     adapter.refuse_without_adapter(model)
     source = resolve(model, revision, trust_remote_code=trust_remote_code, device=device, adapter=adapter)
-    return open_model(
-        source,
-        device=device,
-        batch_size=batch_size,
-        dtype=dtype,
-        torch_features=torch_features,
-        compile_backend=compile_backend,
-    )
+    return open_model(source, device=device, batch_size=batch_size, dtype=dtype)
 
 
 def class_names_of(source: ModelSource) -> tuple[str, ...]:

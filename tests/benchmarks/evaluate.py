@@ -32,6 +32,7 @@ from harness.evaluation.units import evaluation_order, units_of
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
 from harness.models import classifiers, heads, loading
+from harness.models.feature_extractors import quiet
 from harness.provenance import run_settings
 from harness.schemas import ReferenceCounts
 from harness.seeds import generator
@@ -170,14 +171,7 @@ def speed(name: str, folder: Path, suite: Suite, task: Task, most: int | None = 
 
     asked = engine().asked
     rate = task.sample_rate_hz
-    by_length = sorted(asked, key=len)
-    batches: list[list[Waveform]] = []
-    for x in by_length:
-        same = batches and len(batches[-1]) < BATCH
-        if same and (classifier._fixed_length or len(batches[-1][0]) == len(x)):
-            batches[-1].append(x)
-        else:
-            batches.append([x])
+    batches = batches_of(asked, BATCH, classifier._fixed_length)
     features = [classifier._extractor(b, sampling_rate=rate, return_tensors="pt") for b in batches]
     inputs = [{k: v for k, v in f.items() if k in classifier._inputs} for f in features]
 
@@ -199,6 +193,18 @@ def speed(name: str, folder: Path, suite: Suite, task: Task, most: int | None = 
     return Speed(name, seconds, len(asked), *(best(work) for work in (engine, making, bare, piped)))
 
 
+def batches_of(waveforms: Sequence[Any], size: int, fixed_length: bool) -> list[list[Any]]:
+    """Batches of at most so many, of one length where a model does not bring all to one."""
+    batches: list[list[Any]] = []
+    for x in sorted(waveforms, key=len):
+        has_room = batches and len(batches[-1]) < size
+        if has_room and (fixed_length or len(batches[-1][0]) == len(x)):
+            batches[-1].append(x)
+        else:
+            batches.append([x])
+    return batches
+
+
 def best(work: Callable[[], object]) -> float:
     """Seconds of the faster of some runs."""
     found = []
@@ -209,8 +215,8 @@ def best(work: Callable[[], object]) -> float:
     return min(found)
 
 
-def base_sized(folder: Path) -> Iterator[tuple[str, Path]]:
-    """wav2vec2-base and AST-base as they are built, with random weights."""
+def base_sized(folder: Path, layers: int = 12, frames: int = 1024) -> Iterator[tuple[str, Path]]:
+    """wav2vec2-base and AST-base as they are built, with random weights; `frames` are those of the AST."""
     import torch
     from transformers import (
         ASTConfig,
@@ -222,18 +228,27 @@ def base_sized(folder: Path) -> Iterator[tuple[str, Path]]:
     )
 
     names = dict(enumerate(KNOWN))
-    named = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
+    settings = {
+        "id2label": names,
+        "label2id": {name: i for i, name in names.items()},
+        "num_hidden_layers": layers,
+    }
     torch.manual_seed(0)
     for name, model, extractor in (
         (
             "wav2vec2-base",
-            Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**named)),
+            Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**settings)),
             Wav2Vec2FeatureExtractor(),
         ),
-        ("AST-base", ASTForAudioClassification(ASTConfig(**named)), ASTFeatureExtractor()),
+        (
+            "AST-base",
+            ASTForAudioClassification(ASTConfig(max_length=frames, **settings)),
+            ASTFeatureExtractor(max_length=frames),
+        ),
     ):
-        model.save_pretrained(folder / name)
-        extractor.save_pretrained(folder / name)
+        with quiet():
+            model.save_pretrained(folder / name)
+            extractor.save_pretrained(folder / name)
         yield name, folder / name
 
 

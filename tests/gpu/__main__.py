@@ -40,12 +40,11 @@ from harness.extract import oracle
 from harness.extract.oracle import SearchState
 from harness.families import parse_family
 from harness.models import heads, loading
-from harness.models.feature_extractors import quiet
 from harness.seeds import generator
 from harness.starter import paths
 from harness.tasks import TASKS, Task
 from harness.types import Clip, Waveform
-from tests.benchmarks.evaluate import KNOWN, STARTERS, TASK, Recorder, best, suite_of
+from tests.benchmarks.evaluate import STARTERS, TASK, Recorder, base_sized, batches_of, best, suite_of
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 PIPELINE_BATCH = 8
@@ -110,9 +109,12 @@ class Silent:
         return np.zeros((len(waveforms), self._n), dtype=np.float32)
 
 
-def opened(folder: Path, device: str, size: Size, **options: Any) -> heads.Head:
-    classifier = loading.load(str(folder), device=device, batch_size=size.batch_size, **options)
+def opened(folder: Path, device: str, size: Size, *, in_torch: bool, dtype: str = "float32") -> heads.Head:
+    """A model whose features are made in torch, or by its extractor."""
+    classifier = loading.load(str(folder), device=device, batch_size=size.batch_size, dtype=dtype)
     assert isinstance(classifier, heads.Head)
+    if in_torch:
+        classifier.use_torch_features()
     return classifier
 
 
@@ -122,7 +124,7 @@ def measure(name: str, folder: Path, suite: Suite, task: Task, device: str, size
 
     rate = task.sample_rate_hz
     blocks = list(evaluation_order(units_of(suite, task), task))[: size.n_blocks + 1]
-    model = opened(folder, device, size, torch_features=True)
+    model = opened(folder, device, size, in_torch=True)
 
     def evaluate(candidate: Any) -> Any:
         for _ in predict.judge(candidate, suite, task, blocks):
@@ -142,10 +144,10 @@ def measure(name: str, folder: Path, suite: Suite, task: Task, device: str, size
     peak = torch.cuda.max_memory_allocated() if on_card else resident()
     piped = best(pipeline_of(model, asked, rate, device))
     some = asked[:limit]
-    reference = opened(folder, "cpu", size)
+    reference = opened(folder, "cpu", size, in_torch=False)
     expected = reference.logits(some, rate)
     on_processor = best(lambda: reference.logits(some, rate)) * len(asked) / len(some)
-    halves = opened(folder, device, size, torch_features=True, dtype="bfloat16")
+    halves = opened(folder, device, size, in_torch=True, dtype="bfloat16")
     logits, rounded = model.logits(some, rate), halves.logits(some, rate)
 
     def flips(other: Any) -> int:
@@ -175,12 +177,7 @@ def measure(name: str, folder: Path, suite: Suite, task: Task, device: str, size
 
 def bare_seconds(model: heads.Head, waveforms: Sequence[Any]) -> float:
     """Of the forward passes of the very batches, their features made before."""
-    ordered = sorted(waveforms, key=len)
-    batches: list[list[Any]] = []
-    for x in ordered:
-        if not batches or len(batches[-1]) == model.batch_size or len(batches[-1][0]) != len(x):
-            batches.append([])
-        batches[-1].append(x)
+    batches = batches_of(waveforms, model.batch_size, fixed_length=False)
     features = [model._features(batch) for batch in batches]
 
     def run() -> None:
@@ -229,44 +226,6 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def base_sized(folder: Path, size: Size) -> Iterator[tuple[str, Path]]:
-    """wav2vec2-base and AST-base with random weights."""
-    import torch
-    from transformers import (
-        ASTConfig,
-        ASTFeatureExtractor,
-        ASTForAudioClassification,
-        Wav2Vec2Config,
-        Wav2Vec2FeatureExtractor,
-        Wav2Vec2ForSequenceClassification,
-    )
-
-    names = dict(enumerate(KNOWN))
-    settings = {
-        "id2label": names,
-        "label2id": {name: i for i, name in names.items()},
-        "num_hidden_layers": size.layers,
-    }
-    torch.manual_seed(0)
-    for name, model, extractor in (
-        (
-            "wav2vec2-base",
-            Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**settings)),
-            Wav2Vec2FeatureExtractor(),
-        ),
-        (
-            "AST-base",
-            ASTForAudioClassification(ASTConfig(max_length=size.frames, **settings)),
-            ASTFeatureExtractor(max_length=size.frames),
-        ),
-    ):
-        path = folder / name
-        with quiet():
-            model.save_pretrained(path)
-            extractor.save_pretrained(path)
-        yield name, path
-
-
 def rows(work: Path, device: str, size: Size) -> Iterator[Row]:
     """Starter models, then base-sized ones."""
     starter = load(str(paths.embedded()))
@@ -275,7 +234,7 @@ def rows(work: Path, device: str, size: Size) -> Iterator[Row]:
         yield measure(name, paths.SUITE / "models" / name, starter, task, device, size, 10**9)
     for seconds in size.seconds:
         suite = suite_of(work / f"{seconds}s", size.n_clips, 1, seconds * TASK.sample_rate_hz)
-        for name, folder in base_sized(work, size):
+        for name, folder in base_sized(work, size.layers, size.frames):
             yield measure(name, folder, suite, TASK, device, size, size.on_processor)
 
 

@@ -20,6 +20,7 @@ from harness.extract.oracle import SearchState
 from harness.families import parse_family
 from harness.labels import harmonise
 from harness.models import device_features, devices
+from harness.models.heads import Head
 from harness.models.loading import load
 from harness.types import Clip
 from tests.helpers import toy_models
@@ -67,6 +68,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return make
 
 
+def with_torch_features(path: str, **options: Any) -> Head:
+    model = load(path, **options)
+    assert isinstance(model, Head)
+    model.use_torch_features()
+    return model
+
+
 def clips() -> list[np.ndarray]:
     """Of several lengths, shorter and longer than the window of a toy, in no order; masked; and silent."""
     sounds = toy_models.sounds(16_000, 8_000, 16_000, 11_111, 24_000, 8_000, 16_000)
@@ -80,8 +88,8 @@ def test_features_in_torch_give_the_logits_of_the_extractor(
     folder: Callable[..., Path], device: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = folder(*SETTINGS[name])
-    expected = load(str(path), device="cpu", torch_features=False).logits(clips(), RATE)
-    model = load(str(path), device=device, batch_size=3, torch_features=True)
+    expected = load(str(path), device="cpu").logits(clips(), RATE)
+    model = with_torch_features(str(path), device=device, batch_size=3)
     assert f"(torch on {device})" in model.frontend
 
     def extract(*_: Any, **__: Any) -> None:
@@ -98,7 +106,8 @@ def test_an_extractor_that_is_missed_goes_on(
     folder: Callable[..., Path], device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Features that are a thousandth too loud; and a kind of extractor that is not there in torch."""
-    by_extractor = load(str(folder(AST)), device=device, torch_features=False)
+    by_extractor = with_torch_features(str(folder(AST)), device=device)
+    by_extractor.use_extractor()
     builder = device_features._BUILDERS["ASTFeatureExtractor"]
 
     def loud(*args: Any) -> Any:
@@ -106,17 +115,17 @@ def test_an_extractor_that_is_missed_goes_on(
         return lambda waveforms: 1.01 * front_end(waveforms)
 
     monkeypatch.setitem(device_features._BUILDERS, "ASTFeatureExtractor", loud)
-    missed = load(str(folder(AST)), device=device, torch_features=True)
+    missed = with_torch_features(str(folder(AST)), device=device)
     assert missed.frontend == by_extractor.frontend == "ASTFeatureExtractor (numpy fbank)"
     assert np.array_equal(missed.logits(clips(), RATE), by_extractor.logits(clips(), RATE))
-    other = load(str(folder("wav2vec2-bert")), device=device, torch_features=True)
+    other = with_torch_features(str(folder("wav2vec2-bert")), device=device)
     assert other.frontend == "SeamlessM4TFeatureExtractor (numpy)"
 
 
 def test_features_that_differ_on_other_sounds_are_given_up_there(
     folder: Callable[..., Path], device: str
 ) -> None:
-    model = load(str(folder(AST)), device=device, torch_features=True)
+    model = with_torch_features(str(folder(AST)), device=device)
     own = model._torch_features
     model._torch_features = lambda x: {k: v * (1 + (x.shape[1] == 8_000)) for k, v in own(x).items()}
     assert model.check_features(toy_models.sounds(16_000), RATE)
@@ -134,8 +143,10 @@ def test_an_evaluation_checks_features_on_the_stimuli_of_its_proof(
     suite, frontends, predicted = load_suite(str(tmp_path / "suite")), [], []
     path = toy_models.save_model(tmp_path / "ear", AST, ("fake", "real"))
     for error in (None, 0.0, 0.5):
-        model = load(str(path), device=device, torch_features=error is not None)
-        if error is not None:
+        model = with_torch_features(str(path), device=device)
+        if error is None:
+            model.use_extractor()
+        else:
             own = model._torch_features
             model._torch_features = lambda x, own=own, error=error: {k: v + error for k, v in own(x).items()}
         labels = harmonise(model.class_names, toy_models.TASK)
@@ -153,7 +164,7 @@ def test_masked_signals_never_leave_the_device(
 ) -> None:
     """The answers are those by scipy and the extractor; masks go in, and logits come out."""
     by_scipy = load(str(folder(architecture)), device="cpu")
-    model = load(str(folder(architecture)), device=device, batch_size=4, torch_features=True)
+    model = with_torch_features(str(folder(architecture)), device=device, batch_size=4)
     atoms = parse_family("minimal@bins").resolution.atoms(RATE, RATE)
     sounds = [Clip(f"c{i}", "toys", None, x, RATE) for i, x in enumerate(toy_models.sounds(RATE, RATE))]
     masks = np.random.default_rng(1).random((5, len(atoms))) < [[0.0], [0.01], [0.1], [0.5], [1.0]]
@@ -180,7 +191,7 @@ def test_masked_signals_never_leave_the_device(
 
 
 def test_a_slope_is_that_of_a_signal_in_memory(folder: Callable[..., Path], device: str) -> None:
-    model = load(str(folder(WHISPER)), device=device, torch_features=True)
+    model = with_torch_features(str(folder(WHISPER)), device=device)
     [clip] = toy_models.sounds(RATE)
     signal = model.keep(fft.spectrum(clip), np.ones((1, RATE // 2 + 1), dtype=bool), RATE)[0]
     is_expected = np.array([True, False, False])
@@ -193,7 +204,7 @@ def test_a_slope_is_that_of_a_signal_in_memory(folder: Callable[..., Path], devi
 def test_a_full_device_gets_smaller_batches_whose_features_are_made_anew(
     folder: Callable[..., Path], device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = load(str(folder(WAVE)), device=device, batch_size=4, torch_features=True)
+    model = with_torch_features(str(folder(WAVE)), device=device, batch_size=4)
     expected, body, heard = model.logits(clips(), RATE), model._model, []
 
     def forward(**inputs: Any) -> Any:
@@ -227,14 +238,15 @@ def test_a_compiled_forward_pass_says_what_it_moves_or_is_refused(
 
     expected = load(str(folder(WAVE)), device=device).logits(clips(), RATE)
     monkeypatch.setattr(torch, "compile", compiler(1 + 1e-6))
-    model = load(str(folder(WAVE)), device=device, compile_backend="toy")
+    model = load(str(folder(WAVE)), device=device)
+    model.compile("toy")
     assert 0 < np.abs(model.logits(clips(), RATE) - expected).max() < TOLERANCE
     assert model.frontend.endswith(", forward pass compiled by toy")
     assert "compiled by toy: a logit of a test sound moves by" in model.notes[-1]
     for factor, message in ((2, "gives other answers once compiled"), (0, "no compiler anywhere")):
         monkeypatch.setattr(torch, "compile", compiler(factor))
         with pytest.raises(BadInput, match=message) as caught:
-            load(str(folder(WAVE)), device=device, compile_backend="toy")
+            load(str(folder(WAVE)), device=device).compile("toy")
         assert "\n" not in str(caught.value)
         assert "leave --compile out" in str(caught.value)
 
@@ -243,5 +255,6 @@ def test_a_compiled_forward_pass_says_what_it_moves_or_is_refused(
 def test_the_compiler_of_torch_takes_every_kind_of_model(folder: Callable[..., Path], device: str) -> None:
     for architecture in (AST, WHISPER, WAVE):
         expected = load(str(folder(architecture)), device=device).logits(clips(), RATE)
-        model = load(str(folder(architecture)), device=device, compile_backend="aot_eager")
+        model = load(str(folder(architecture)), device=device)
+        model.compile("aot_eager")
         assert np.abs(model.logits(clips(), RATE) - expected).max() < TOLERANCE

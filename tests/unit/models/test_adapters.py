@@ -240,7 +240,7 @@ def test_options_of_a_checkpoint_are_refused(tmp_path):
     with pytest.raises(BadInput, match="leave --dtype bfloat16 out"):
         load(model, dtype="bfloat16")
     with pytest.raises(BadInput, match="leave --compile out"):
-        load(model, compile_backend="inductor")
+        load(model).compile("inductor")
     with pytest.raises(BadInput, match="--adapter-arg is for adapters, and org/name is none"):
         load("org/name", adapter=options("gain=2"))
 
