@@ -140,6 +140,15 @@ def resample(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:
     return np.asarray(soxr.resample(waveform, from_hz, to_hz, quality="HQ"), dtype=np.float32)
 
 
+def excerpt(waveform: Waveform, from_hz: int, to_hz: int, max_seconds: float) -> tuple[Waveform, bool]:
+    """A recording (n,) at another rate, or its centre where it is longer; and whether it is."""
+    waveform = resample(waveform, from_hz, to_hz)
+    longest = int(max_seconds * to_hz)
+    start = max(0, (len(waveform) - longest) // 2)
+    # Adding zero makes -0.0 into 0.0, which is what a 16-bit file would give back.
+    return waveform[start : start + longest] + np.float32(0), longest < len(waveform)
+
+
 def encode(waveform: Waveform, sample_rate_hz: int) -> bytes:
     """WAV FLOAT bytes: `read` gives the same float32 samples back, bit for bit.
 

@@ -32,7 +32,7 @@ from harness.errors import BadCluster
 from harness.evaluation.predict import Answers, Candidate
 from harness.evaluation.units import Unit
 from harness.extract.certify import Extracted
-from harness.extract.journal_lines import Results, packed
+from harness.extract.journal_lines import Results, pack
 from harness.extract.oracle import Listener
 from harness.extract.runner import Progress
 from harness.extract.search import Search
@@ -105,7 +105,7 @@ class RayEngine:
     ) -> Sequence[Extracted]:
         """See `extract.runner.extract`; the listener was opened here."""
         assert isinstance(listener, _RemoteClassifier)  # noqa: S101
-        results = {line["clip_id"]: packed(line) for line in journal.items}
+        results = {line["clip_id"]: pack(line) for line in journal.items}
         journal.items.clear()
         progress(len(results), 0)
         pending = without(clips, results)
@@ -117,7 +117,7 @@ class RayEngine:
                 progress(0, content)
                 continue
             journal.append(content)
-            results[content["clip_id"]] = packed(content)
+            results[content["clip_id"]] = pack(content)
             progress(1, 0)
         return Results(results[clip_id] for clip_id, _ in ids_and_lengths(clips))
 

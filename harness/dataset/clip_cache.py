@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Generic, TypeVar
 
+from harness.dataset.recent_items import RecentItems
 from harness.domains import DOMAINS, Domain, fft
 from harness.domains.atoms import Coefficients
 from harness.domains.frequency import Frequency
 from harness.types import Clip, FloatArray, Mask, Waveform
 
-T = TypeVar("T")
+_ByDomain = dict[str, tuple[Coefficients, FloatArray]]
+"""Coefficients and energies of a clip."""
 
-
-class Recent(Generic[T]):
-    """A cache of one value for each clip: the clips used last, at least one."""
-
-    def __init__(self, n_samples: int) -> None:
-        """Begin empty; all clips together have at most so many samples."""
-        self._max_samples, self._n_samples = n_samples, 0
-        self._items: OrderedDict[int, tuple[Clip, T]] = OrderedDict()
-
-    def of(self, clip: Clip, make: Callable[[], T]) -> T:
-        """The cached value of a clip; computed where there is none."""
-        key = id(clip)  # the clip is kept beside it, so that no other can have its id
-        if key in self._items:
-            self._items.move_to_end(key)
-            return self._items[key][1]
-        item = make()
-        self._items[key] = clip, item
-        self._n_samples += len(clip.waveform)
-        while self._n_samples > self._max_samples and len(self._items) > 1:
-            _, (old, _) = self._items.popitem(last=False)
-            self._n_samples -= len(old.waveform)
-        return item
-
-
-_coefficients: Recent[dict[str, tuple[Coefficients, FloatArray]]] = Recent(1 << 22)
+# The clip is kept beside what was computed, so that no other can have its id.
+_recent_clips = RecentItems[int, tuple[Clip, _ByDomain]](1 << 22, lambda item: len(item[0].waveform))
 
 
 def domain_of(clip: Clip, name: str) -> Domain:
@@ -67,7 +43,7 @@ def energy_of(clip: Clip, domain: str) -> FloatArray:
 
 
 def _transformed(clip: Clip, name: str) -> tuple[Coefficients, FloatArray]:
-    by_domain = _coefficients.of(clip, dict)
+    _, by_domain = _recent_clips.get(id(clip), lambda: (clip, {}))
     if name not in by_domain:
         domain = domain_of(clip, name)
         coefficients = domain.forward(clip.waveform)

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness import audio
-from harness.dataset.clip_sequence import ClipSequence, lines_of, prepared
+from harness.dataset.clip_sequence import ClipSequence, lines_of
 from harness.dataset.parquet_schema import ClipLine
 from harness.dataset.paths import METADATA
 from harness.disk_errors import pointer
@@ -119,7 +119,8 @@ class Corpus:
         rows = {row.clip_id: row for row in self._rows}
 
         def read(line: ClipLine) -> Clip:
-            excerpt = prepared(*rows[line.clip_id].decode()[:2], task)[0]
+            raw, rate, _ = rows[line.clip_id].decode()
+            excerpt, _ = audio.excerpt(raw, rate, task.sample_rate_hz, task.max_seconds)
             if audio.sha256(excerpt) != line.sha256:
                 raise BadCorpus(f"{self.name}: {line.clip_id} has changed while it was in use; start again")
             return Clip(line.clip_id, self.name, line.label, excerpt, task.sample_rate_hz, line.pair)
@@ -137,7 +138,7 @@ class Corpus:
             except BadCorpus as error:
                 self.skipped += (Skipped(row.clip_id, str(error)),)
                 continue
-            excerpt, is_cut = prepared(raw, rate, task)
+            excerpt, is_cut = audio.excerpt(raw, rate, task.sample_rate_hz, task.max_seconds)
             sha256 = audio.sha256(excerpt)
             if sha256 in digests:
                 self._counts["n_duplicates"] += 1

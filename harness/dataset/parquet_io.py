@@ -5,11 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.dataset import parquet_schema, untrusted_parquet
+from harness.dataset.recent_items import RecentItems
 from harness.disk_errors import pointer, whole
 from harness.errors import BadSignals
 from harness.journal import replace_file
@@ -87,12 +86,17 @@ def _forms(schema_: pa.Schema) -> list[pa.Schema]:
 
 
 def _rows(table: pa.Table, optional_columns: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """A table as records, checked."""
-    return _records(_checked(table), optional_columns)
+    """A table as records; see `_require_values`."""
+    _require_values(table)
+    return _records(table, optional_columns)
 
 
-def _checked(table: pa.Table) -> pa.Table:
-    """The table, if the values that readers rely on are there and in range."""
+def _require_values(table: pa.Table) -> None:
+    """Check that values that readers rely on are there and in range.
+
+    Raises:
+        Unreadable: one is not.
+    """
     for name, column in zip(table.column_names, table.columns, strict=True):
         is_list = pa.types.is_list(column.type)
         if name not in parquet_schema.OPTIONAL and (
@@ -104,7 +108,6 @@ def _checked(table: pa.Table) -> pa.Table:
             low, high = pc.min_max(column).as_py().values()
             if low < least or high > most:
                 raise untrusted_parquet.Unreadable(f"{name} from {low} to {high}, expected {least} to {most}")
-    return table
 
 
 def _records(table: pa.Table, optional_columns: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -144,20 +147,12 @@ class Rows:
             sizes = untrusted_parquet.group_sizes(path, self._forms)
         positions = ((group, i) for group, size in enumerate(sizes) for i in range(size))
         self._positions: dict[str, tuple[int, int]] = dict(zip(keys, positions, strict=True))
-        self._groups = OrderedDict[int, pa.Table]()
-        self._lock = Lock()
+        self._recent_groups = RecentItems[int, pa.Table](_CACHED_BYTES, lambda table: table.nbytes, _GROUPS)
 
-    def _read(self, group: int) -> pa.Table:
-        """A group of rows; the last ones that were asked for are in memory."""
-        with self._lock:
-            table = self._groups.pop(group, None)
-            if table is None:
-                with _readable(self._path):
-                    table = _checked(untrusted_parquet.table(self._path, self._forms, group=group))
-                n_bytes = table.nbytes + sum(other.nbytes for other in self._groups.values())
-                while len(self._groups) >= _GROUPS and n_bytes > _CACHED_BYTES:
-                    n_bytes -= self._groups.popitem(last=False)[1].nbytes
-            self._groups[group] = table  # last, as the one used last
+    def _group(self, group: int) -> pa.Table:
+        with _readable(self._path):
+            table = untrusted_parquet.table(self._path, self._forms, group=group)
+            _require_values(table)
             return table
 
     def find(self, name: str) -> dict[str, Any] | None:
@@ -168,8 +163,9 @@ class Rows:
         """
         if name not in self._positions:
             return None
-        group, i = self._positions[name]
-        return _records(self._read(group).slice(i, 1), self._optional_columns)[0]
+        number, i = self._positions[name]
+        group = self._recent_groups.get(number, lambda: self._group(number))
+        return _records(group.slice(i, 1), self._optional_columns)[0]
 
 
 def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from harness import audio, disk_errors, untrusted
 from harness.dataset import download_source, parquet_io, parquet_schema, signal_lines
 from harness.dataset.completed import sound_of
 from harness.dataset.paths import ANCHORS, ENTRY, MANIFEST, VERDICTS, clips_path, sets_path, signals_path
+from harness.dataset.recent_items import RecentItems
 from harness.errors import BadInput, BadSignals, likely
 from harness.families import in_order, is_family
 from harness.hub import fetching
@@ -76,8 +76,9 @@ class Suite:
         self._valid_files: set[str] = set()
         self._digests: dict[str, str] = {}
         self._open: dict[str, parquet_io.Rows] = {}
-        self._clip_cache: OrderedDict[tuple[str, str], Clip] = OrderedDict()
-        self._n_cached_samples = 0
+        self._recent_clips = RecentItems[tuple[str, str], Clip](
+            _MAX_CACHED_SAMPLES, lambda clip: len(clip.waveform)
+        )
         self._signal_lines: dict[tuple[str, str], list[parquet_schema.SignalLine]] = {}
         self._clips: dict[str, dict[str, Clip]] = {}
 
@@ -186,19 +187,13 @@ class Suite:
         Raises:
             BadSignals: there is none.
         """
-        key = (task, clip_id)
-        if key not in self._clip_cache:
-            row = self._rows(clips_path(task), parquet_schema.CLIPS, "clip_id").find(clip_id)
-            if row is None:
-                raise BadSignals(
-                    f"{self.name}: task {task} has signals of a clip {clip_id}, but no such clip"
-                )
-            self._clip_cache[key] = self._clip_of(row, task)
-            self._n_cached_samples += len(self._clip_cache[key].waveform)
-            while self._n_cached_samples > _MAX_CACHED_SAMPLES and len(self._clip_cache) > 1:
-                self._n_cached_samples -= len(self._clip_cache.popitem(last=False)[1].waveform)
-        self._clip_cache.move_to_end(key)
-        return self._clip_cache[key]
+        return self._recent_clips.get((task, clip_id), lambda: self._read_clip(task, clip_id))
+
+    def _read_clip(self, task: str, clip_id: str) -> Clip:
+        row = self._rows(clips_path(task), parquet_schema.CLIPS, "clip_id").find(clip_id)
+        if row is None:
+            raise BadSignals(f"{self.name}: task {task} has signals of a clip {clip_id}, but no such clip")
+        return self._clip_of(row, task)
 
     def signal(self, task: str, slug: str, signal_id: str) -> tuple[SufficientSignal, Waveform]:
         """One signal of a reference with its waveform, as `signals` gives it.
@@ -232,6 +227,15 @@ class Suite:
         path = self.file(clips_path(task))
         rows = parquet_io.read_rows(path, parquet_schema.CLIPS, ["audio.path"])
         return all(row["audio"] is not None for row in rows)
+
+    def require_clips(self, task: str) -> None:
+        """Check that they can.
+
+        Raises:
+            BadSignals: they cannot.
+        """
+        if not self.has_clips(task):
+            raise self._without_clips(task)
 
     def verdicts(self) -> list[Path]:
         """Folders of the entries that came with the suite: of its references, in `verdicts/`."""
@@ -286,13 +290,16 @@ class Suite:
 
     def _clip_of(self, row: dict[str, Any], task: str) -> Clip:
         if row["audio"] is None or row["audio"]["bytes"] is None:
-            corpus = next((r.corpus.name for r in self.references(task)), "its corpus")
-            location = str(self.root) if self.commit is None else self.name
-            raise BadSignals(
-                f"{self.name} has masks only for {task}: its clips may not be passed on; with {corpus} at"
-                f" hand, goodenough download {quote(location)} --corpus {task}=FOLDER --out DIR rebuilds them"
-            )
+            raise self._without_clips(task)
         return parquet_schema.clip_of(row)
+
+    def _without_clips(self, task: str) -> BadSignals:
+        corpus = next((r.corpus.name for r in self.references(task)), "its corpus")
+        location = str(self.root) if self.commit is None else self.name
+        return BadSignals(
+            f"{self.name} has masks only for {task}: its clips may not be passed on; with {corpus} at"
+            f" hand, goodenough download {quote(location)} --corpus {task}=FOLDER --out DIR rebuilds them"
+        )
 
     def _rows(self, relative: str, columns: Any, key: str) -> parquet_io.Rows:
         if relative not in self._open:

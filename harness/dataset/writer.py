@@ -63,8 +63,8 @@ def _check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips:
             )
     _check_has_headline(suite, task, record)
     old_clips = {clip.clip_id: clip for clip in _old_clips(suite, task)}
-    if old_clips and not suite.has_clips(task.name):
-        suite.clips(task.name)  # says why the folder cannot be added to
+    if old_clips:
+        suite.require_clips(task.name)
     for clip in lines_of(clips):
         old_clip = old_clips.get(clip.clip_id, clip)
         if old_clip.sha256 != clip.sha256:

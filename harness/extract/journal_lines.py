@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Sequence
-from typing import Any, overload
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.dataset.lazy_sequence import LazySequence
 from harness.domains.masks import from_runs, runs
 from harness.extract.certify import Extracted
 from harness.families import n_coefficients
@@ -40,35 +41,23 @@ def from_item(item: dict[str, Any]) -> Extracted:
     return Extracted(tuple(signals), tuple(Skipped(**s) for s in item["skipped"]), tuple(sets))
 
 
-def packed(item: dict[str, Any]) -> bytes:
+def pack(item: dict[str, Any]) -> bytes:
     """An item in little memory: a mask of a clip of 30 s takes 240 kB."""
     return zlib.compress(json.dumps(item).encode(), 1)
 
 
-class Results(Sequence[Extracted]):
+class Results(LazySequence[Extracted]):
     """The results of clips, each unpacked when it is asked for."""
 
     def __init__(self, items: Iterable[bytes]) -> None:
-        """Take items as `packed` makes them."""
+        """Take items as `pack` makes them."""
         self._items = list(items)
 
     def __len__(self) -> int:
         return len(self._items)
 
-    @overload
-    def __getitem__(self, index: int) -> Extracted: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Extracted]: ...
-
-    def __getitem__(self, index: int | slice) -> Extracted | list[Extracted]:
-        if isinstance(index, slice):
-            return [_unpack(data) for data in self._items[index]]
-        return _unpack(self._items[index])
-
-
-def _unpack(data: bytes) -> Extracted:
-    return from_item(json.loads(zlib.decompress(data)))
+    def _item(self, index: int) -> Extracted:
+        return from_item(json.loads(zlib.decompress(self._items[index])))
 
 
 def _fields(record: SufficientSignal | CausalSet) -> dict[str, Any]:

@@ -263,7 +263,7 @@ def test_controls_are_the_same_in_any_order_and_with_nothing_kept(monkeypatch: p
     one = digests(numbers)
     assert len(set(one.values())) == len(one)
     assert digests(numbers[::-1]) == one
-    monkeypatch.setattr(clip_cache._coefficients, "_max_samples", 0)
+    monkeypatch.setattr(clip_cache._recent_clips, "_max_size", 0)
     assert digests(numbers) == one
 
 

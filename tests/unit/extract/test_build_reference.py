@@ -50,7 +50,7 @@ def test_an_extraction_holds_as_many_clips_at_a_time_whatever_their_number(compl
     """Small caches, so that few clips fill them; most clips are alive once all are in the pool or cached."""
     for target, name, value in (
         (clip_sequence, "_MAX_SAMPLES", 4 * N_SAMPLES),
-        (clip_cache._coefficients, "_max_samples", 4 * N_SAMPLES),
+        (clip_cache._recent_clips, "_max_size", 4 * N_SAMPLES),
         (runner, "_POOL", 4),
     ):
         monkeypatch.setattr(target, name, value)
