@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.evaluation.predict import Answers, shared
+from harness.evaluation.predict import Answers, share_keys
 from harness.evaluation.units import Unit
 from harness.journal import Journal, finished_items
 from harness.schemas import BatchProof
@@ -81,7 +81,7 @@ class AnswerCache:
                     flat = np.frombuffer(base64.b64decode(item["answers"], validate=True), dtype="<f4")
                     rows = flat.reshape(len(item["stimuli"]), self._n_columns)
                     keys = tuple((name, level, replicate) for name, level, replicate in item["stimuli"])
-                    self.answers[item["of"]] = Answers(shared(keys), rows[:, :-2], rows[:, -2:])
+                    self.answers[item["of"]] = Answers(share_keys(keys), rows[:, :-2], rows[:, -2:])
 
 
 def _item(unit: Unit, answers: Answers) -> dict[str, Any]:

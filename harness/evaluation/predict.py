@@ -41,7 +41,7 @@ class Answers:
 
 
 @lru_cache(maxsize=1024)
-def shared(keys: tuple[stimuli.Key, ...]) -> tuple[stimuli.Key, ...]:
+def share_keys(keys: tuple[stimuli.Key, ...]) -> tuple[stimuli.Key, ...]:
     """The same keys, in one tuple for all units that have them: there are few kinds of units."""
     return keys
 
@@ -199,7 +199,7 @@ class _Batch:
 
         def of(keys: Sequence[stimuli.Key], numbers: Sequence[int]) -> Answers:
             logits, visible = zip(*(rows[number] for number in numbers), strict=True)
-            return Answers(shared(tuple(keys)), np.stack(logits), np.stack(visible))
+            return Answers(share_keys(tuple(keys)), np.stack(logits), np.stack(visible))
 
         return [
             (unit, of(keys, numbers))

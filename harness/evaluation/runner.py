@@ -36,7 +36,7 @@ Judge = Callable[
 ]
 """What judges units: `predict.judge`, or what does the same elsewhere."""
 
-_NOT_COUNTED = ["task", "draw", "other_clip", "p_expected", "p", "seconds_seen"]
+_IN_NO_RATE = ["task", "draw", "other_clip", "p_expected", "p", "seconds_seen"]
 """Columns of verdicts that are in no rate."""
 
 _STEP = 1.05
@@ -301,7 +301,7 @@ def _entry(
     run_counts: tuple[float, int, int],
 ) -> Entry:
     references = suite.counts(task.name)
-    likeness = likeness_of(_compared(table), task, label_map, suite)
+    likeness = likeness_of(_likeness_rows(table), task, label_map, suite)
     return Entry(
         protocol=PROTOCOL,
         task=task.name,
@@ -311,7 +311,7 @@ def _entry(
         references=references,
         label_map=label_map,
         scorecard=summarise(
-            *(_counted(table), task, classifier.ref, references, label_map),
+            *(_scorecard_rows(table), task, classifier.ref, references, label_map),
             suite.headline(task.name),
             copies(likeness),
         ),
@@ -326,7 +326,7 @@ def _entry(
     )
 
 
-def _compared(table: pa.Table) -> pd.DataFrame:
+def _likeness_rows(table: pa.Table) -> pd.DataFrame:
     """The verdicts that tell how similar two models are, and of those on signals no probabilities."""
     columns = ["stimulus", "reference", "family", "clip_id", "expected", "predicted", "p"]
     table = table.select(columns).filter(pc.is_in(table["stimulus"], pa.array(["whole", "signal"])))
@@ -336,10 +336,10 @@ def _compared(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _counted(table: pa.Table) -> pd.DataFrame:
+def _scorecard_rows(table: pa.Table) -> pd.DataFrame:
     """The rows and columns of verdicts that a scorecard is made of; lists of numbers would be objects."""
     is_above = pc.fill_null(pc.greater(table["level"], 0), False)
-    table = table.drop_columns(_NOT_COUNTED)
+    table = table.drop_columns(_IN_NO_RATE)
     if pc.any(is_above).as_py():  # else a filter would copy the whole
         table = table.filter(pc.invert(is_above))
     frame: pd.DataFrame = table.to_pandas()

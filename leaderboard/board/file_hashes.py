@@ -3,7 +3,7 @@
 Conventions: a file is the same as before where its device, inode, size, and the times of its last change, of
 content and of status, are. The second of these is set by the file system whenever a byte is written or a
 time is set, and no program can choose it: what lies in a submission cannot. A fresh checkout has new times,
-so all of it is hashed there. Files that changed less than SETTLED seconds before they were hashed are hashed
+so all of it is hashed there. Files that changed less than MIN_AGE seconds before they were hashed are hashed
 again next time: within one tick of its clock a file system cannot tell two changes apart. To trust nothing,
 delete the cache, or set GOODENOUGH_CACHE to an empty folder.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from leaderboard.board.content_cache import write_whole
 
-SETTLED = 2.0
+MIN_AGE = 2.0
 """Seconds."""
 MAX_FILES = 200_000
 """Files that are remembered."""
@@ -39,7 +39,7 @@ class FileHashes:
         self._known = _read(self._path)
         self._used: dict[Identity, str] = {}
 
-    def known(self, path: Path) -> str | None:
+    def of_unchanged(self, path: Path) -> str | None:
         """The sha256 of a file that has not changed, as hex; None where that is not known.
 
         Raises:
@@ -57,7 +57,7 @@ class FileHashes:
         Raises:
             OSError: it cannot be read.
         """
-        return self.known(path) or self._hash(path)
+        return self.of_unchanged(path) or self._hash(path)
 
     def add(self, hashes: Mapping[Identity, str]) -> None:
         """Remember hashes of files that another process read."""
@@ -73,8 +73,8 @@ class FileHashes:
         write_whole(self._path, f"{zlib.crc32(lines.encode()):08x}\n{lines}".encode())
 
     def _hash(self, path: Path) -> str:
-        sha256, settled = hash_file(path)
-        self.add(settled)
+        sha256, identities = hash_file(path)
+        self.add(identities)
         return sha256
 
 
@@ -97,13 +97,13 @@ def hash_file(path: Path) -> tuple[str, dict[Identity, str]]:
     before, now = identity_of(path), time.time()
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return sha256, settled(path, before, now, sha256)
+    return sha256, unchanged(path, before, now, sha256)
 
 
-def settled(path: Path, before: Identity, now: float, sha256: str) -> dict[Identity, str]:
+def unchanged(path: Path, before: Identity, now: float, sha256: str) -> dict[Identity, str]:
     """The hash by the identity of a file, where that is still what it was and was not new then."""
     with suppress(OSError):
-        if identity_of(path) == before and max(before[3:]) < (now - SETTLED) * 1e9:
+        if identity_of(path) == before and max(before[3:]) < (now - MIN_AGE) * 1e9:
             return {before: sha256}
     return {}
 

@@ -28,7 +28,7 @@ from harness.schemas import Entry, FamilyScore
 from leaderboard import process_pool
 from leaderboard.board.columns import RATES
 from leaderboard.board.content_cache import NO_CACHE, ContentCache, key_of
-from leaderboard.board.file_hashes import FileHashes, Identity, identity_of, settled
+from leaderboard.board.file_hashes import FileHashes, Identity, identity_of, unchanged
 from leaderboard.board.packing import SharedTuples, pack, unpack
 from leaderboard.board.types import LoadedEntry, MatrixRow
 from leaderboard.formatting import in_percent
@@ -140,7 +140,7 @@ def _read_packed(folder: Path, cache: ContentCache, batch: _Batch) -> tuple[str 
         for path, identity in zip(paths, identities, strict=True):
             sha256 = parquet_io.sha256_of(path)
             sha256s.append(sha256)
-            batch.hashes.update(settled(path, identity, now, sha256))
+            batch.hashes.update(unchanged(path, identity, now, sha256))
         key = _key(*sha256s)
         if (cached := cache.read(key)) is not None:
             return key, cached
@@ -179,7 +179,7 @@ def _unpacked(
 def _known_key(folder: Path, hashes: FileHashes) -> str | None:
     """The key of an entry whose files have not changed since they were hashed; None for any other."""
     with suppress(OSError):
-        sha256s = [hashes.known(folder / name) for name in (store.ENTRY, store.VERDICTS)]
+        sha256s = [hashes.of_unchanged(folder / name) for name in (store.ENTRY, store.VERDICTS)]
         if sha256s[0] and sha256s[1]:
             return _key(sha256s[0], sha256s[1])
     return None

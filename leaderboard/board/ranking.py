@@ -62,8 +62,8 @@ def build(
     groups: dict[str, dict[Key, list[BoardEntry]]] = defaultdict(lambda: defaultdict(list))
     messages: list[str] = []
     results, hashes = board_cache(cache), FileHashes(cache)
-    found = entries.find(submissions, suite, progress, problems, messages, results, hashes)
-    for board_entry in found:
+    all_entries = entries.find(submissions, suite, progress, problems, messages, results, hashes)
+    for board_entry in all_entries:
         groups[board_entry.entry.task][board_entry.key].append(board_entry)
     signals_by_task = {} if suite is None else {name: suite.ref(name) for name in suite.task_names}
     rankings: list[Ranking] = []
@@ -104,11 +104,9 @@ def build(
 
 def board_cache(cache: Path | None) -> ContentCache:
     """The results below a cache folder that this code made."""
-    return (
-        NO_CACHE
-        if cache is None
-        else ContentCache(cache, code_hash(__name__, "leaderboard.board.model_traits"))
-    )
+    if cache is None:
+        return NO_CACHE
+    return ContentCache(cache, code_hash(__name__, "leaderboard.board.model_traits"))
 
 
 def as_json(board: Board) -> list[dict[str, Any]]:

@@ -47,14 +47,14 @@ def test_a_site_from_the_cache_is_the_same_to_the_last_byte(
     assert _site(world, world.submissions, tmp_path / "first", cache) == expected
     monkeypatch.setattr(loading, "_read", lambda folder: pytest.fail("an entry was read again"))
     monkeypatch.setattr(rank_intervals, "ranks_with_intervals", lambda *args: pytest.fail("ranked again"))
-    monkeypatch.setattr(file_hashes, "SETTLED", -60.0)  # the files are new, and are hashed all the same
+    monkeypatch.setattr(file_hashes, "MIN_AGE", -60.0)  # the files are new, and are hashed all the same
     assert _site(world, world.submissions, tmp_path / "again", cache) == expected
 
 
 def test_an_entry_that_changes_without_its_size_and_time_of_content_is_read_again(
     submissions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_hashes, "SETTLED", 0.0)
+    monkeypatch.setattr(file_hashes, "MIN_AGE", 0.0)
     folder = store.find(submissions)[0]
     cache, path = ContentCache(tmp_path, "code"), folder / store.ENTRY
     (first,) = loading.read_all([folder], cache=cache, hashes=FileHashes(tmp_path))
@@ -76,7 +76,7 @@ def test_a_file_that_changed_just_before_is_hashed_again(tmp_path: Path) -> None
     hashes = FileHashes(tmp_path / "cache")
     hashes.of(path)
     hashes.save()
-    assert FileHashes(tmp_path / "cache").known(path) is None
+    assert FileHashes(tmp_path / "cache").of_unchanged(path) is None
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "empty"])
