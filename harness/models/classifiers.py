@@ -41,8 +41,8 @@ _LONGEST_MINIMUM = 60
 class Classifier:
     """A loaded model. Made by `loading.load` or `loading.open_model`."""
 
-    _has_features = False
-    """Whether features are made of a batch before the model takes it."""
+    _works_ahead = False
+    """Whether a thread makes the features of the next batch while the model answers this one."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Classifier:
                 batch = self._next_batch(order[start:], lengths, inputs, length)
                 clips, length = [inputs[i] for i in batch], lengths[batch[0]]
                 features = ahead.take(batch)
-                if self._has_features and (following := order[start + len(batch) :]):
+                if self._works_ahead and (following := order[start + len(batch) :]):
                     ahead.prepare(self._next_batch(following, lengths, inputs, length))
                 batch_logits = self._forward(clips, features)
                 if batch_logits is None:

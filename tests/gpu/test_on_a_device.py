@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,31 @@ def test_features_in_torch_give_the_logits_of_the_extractor(
     assert np.abs(logits - expected).max() < TOLERANCE
     assert (logits.argmax(axis=1) == expected.argmax(axis=1)).all()
     assert np.abs(logits - logits.mean(axis=0)).max() > 0.05
+
+
+@pytest.mark.parametrize("architecture", [AST, WAVE])
+def test_features_made_a_batch_ahead_give_the_same_logits(
+    folder: Callable[..., Path], device: str, architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit; and where memory runs out for a batch whose successor is already being prepared."""
+    model = with_torch_features(str(folder(architecture)), device=device, batch_size=2)
+    sounds = toy_models.sounds(*[16_000] * 7)
+    forward, sizes, threads = model._forward, [], set()
+
+    def full(batch: Any, features: Any) -> Any:
+        sizes.append(len(batch))
+        threads.update(thread.name for thread in threading.enumerate() if "features" in thread.name)
+        return None if sizes == [2, 2] else forward(batch, features)
+
+    monkeypatch.setattr(model, "_forward", full)
+    logits = {}
+    for model._works_ahead in (False, True):
+        sizes.clear(), threads.clear()
+        model.batch_size = 2
+        logits[model._works_ahead] = model.logits(sounds, RATE)
+        assert bool(threads) == model._works_ahead
+        assert sizes[:3] == [2, 2, 1]
+    assert np.array_equal(logits[True], logits[False])
 
 
 def test_an_extractor_that_is_missed_goes_on(
