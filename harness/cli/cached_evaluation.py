@@ -22,11 +22,12 @@ def earlier_result(
     """The folder of a complete entry below `root` that a new run would only repeat; None if there is none.
 
     As for single answers (`evaluation.answer_cache`), all that a logit depends on must be the same: weights,
-    config, preprocessor, type, device where one was named, versions; and so must signals, labels and batch
-    size. Versions of goodenough of one protocol compute the same.
+    config, preprocessor, type, device where one was named, compiler, versions; and so must signals, labels
+    and batch size. Versions of goodenough of one protocol compute the same.
     """
     from harness.dataset.parquet_io import sha256_of
     from harness.entries import store
+    from harness.models.classifiers import compile_backend
     from harness.provenance import versions
     from harness.schemas import entry_path
     from harness.types import PROTOCOL
@@ -45,6 +46,7 @@ def earlier_result(
         and entry.label_map == labels
         and entry.run.dtype == opening.dtype
         and entry.run.batch_size == opening.batch_size
+        and compile_backend(entry.run.frontend) == opening.compile_backend
         and (opening.device is None or _device_type(opening.device) == _device_type(entry.run.device))
         and entry.run.versions == versions()
         and (folder / store.VERDICTS).is_file()

@@ -37,6 +37,14 @@ _LOG = logging.getLogger("goodenough")
 _LONGEST_MINIMUM = 60
 """Seconds: no model needs clips as long as this."""
 
+COMPILED_BY = ", forward pass compiled by "
+"""What the front end of a compiled model ends in, before the backend."""
+
+
+def compile_backend(frontend: str) -> str | None:
+    """The backend that compiled a forward pass, by the front end in a record; None where nothing did."""
+    return frontend.partition(COMPILED_BY)[2] or None
+
 
 class Classifier:
     """A loaded model. Made by `loading.load` or `loading.open_model`."""

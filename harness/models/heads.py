@@ -23,7 +23,7 @@ from harness.model_facts import ModelFacts
 from harness.models import devices, weights
 from harness.models.checkpoints import Checkpoint, settings_sha256, weights_in
 from harness.models.class_names import require_classes
-from harness.models.classifiers import DTYPES, Classifier, require_answer
+from harness.models.classifiers import COMPILED_BY, DTYPES, Classifier, require_answer
 from harness.models.configs import is_multi_label, notes_of, require_buildable
 from harness.models.device_features import TorchFeatures, differentiable, in_torch
 from harness.models.feature_extractors import backend, one_line, open_extractor, quiet
@@ -153,7 +153,7 @@ class Head(Classifier):
                 f"{self.ref.repo_id} gives other answers once compiled: a logit moves by {difference:.2g};"
                 " leave --compile out"
             )
-        self.frontend += f", forward pass compiled by {backend}"
+        self.frontend += COMPILED_BY + backend
         self.notes += (f"compiled by {backend}: a logit of a test sound moves by {difference:.2g} at most",)
 
     def keep(self, X: NDArray[np.complex128], masks: Mask, n_samples: int) -> Any:

@@ -108,6 +108,7 @@ def test_another_type_is_another_result(root: Path, tmp_path: Path, evaluated: l
 CHANGES: dict[str, object] = {
     "dtype": "bfloat16",
     "batch_size": 3,
+    "frontend": "none, forward pass compiled by inductor",
     "device": "cuda",
     "versions": {"python": "3.0"},
     "goodenough": "0.0.0",
