@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from harness.dataset.recent_items import RecentItems
-from harness.domains import DOMAINS, Domain, fft
+from harness.domains import DOMAINS, Domain, fft, on_device
 from harness.domains.atoms import Coefficients
 from harness.domains.frequency import Frequency
 from harness.types import Clip, FloatArray, Mask, Waveform
@@ -51,11 +51,13 @@ def _transformed(clip: Clip, name: str) -> tuple[Coefficients, FloatArray]:
     return by_domain[name]
 
 
-def parts_of(clip: Clip, domain: str, masks: Mask) -> Waveform:
+def parts_of(clip: Clip, domain: str, masks: Mask, listener: object = None) -> Waveform:
     """The signals that keep some coefficients of a clip, (m, N) masks -> (m, n_samples) float32.
 
-    All of them are the clip itself, to the last bit.
+    All of them are the clip itself, to the last bit; a `listener`, see `on_device.keep`, makes all others.
     """
-    signals = domain_of(clip, domain).keep(coefficients_of(clip, domain), masks)
-    signals[masks.all(axis=1)] = clip.waveform
+    signals = on_device.keep(listener, domain_of(clip, domain), coefficients_of(clip, domain), masks)
+    is_whole = masks.all(axis=1)
+    if is_whole.any():
+        signals[is_whole] = clip.waveform
     return signals

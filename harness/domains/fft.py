@@ -17,6 +17,8 @@ Spectrum = NDArray[np.complex128]
 
 _SAMPLES_IN_CACHE = 1 << 16
 """Samples of masked signals that are made at a time: twice as fast as all of them through main memory."""
+_AT_LEAST = 2
+"""Signals that are made at a time, however long: transforms share the lanes of a processor."""
 
 
 def spectrum(waveform: Waveform) -> Spectrum:
@@ -37,7 +39,7 @@ def keep(X: Spectrum, masks: Mask, n_samples: int) -> Waveform:
     """
     rows = np.atleast_2d(masks)
     signals = np.empty((len(rows), n_samples), dtype=np.float32)
-    step = max(1, _SAMPLES_IN_CACHE // n_samples)
+    step = max(_AT_LEAST, _SAMPLES_IN_CACHE // n_samples)
     kept = np.empty((min(step, len(rows)), len(X)), dtype=np.complex128)
     for at in range(0, len(rows), step):
         some = rows[at : at + step]

@@ -79,19 +79,21 @@ def judge(
     The blocks hold units that need judging, those of one clip in one block.
     """
     rows: dict[int, _Row] = {}
-    for batch in _prefetch(_batches(suite, task, blocks, choice)):
+    for batch in _prefetch(_batches(candidate, suite, task, blocks, choice)):
         rows = {number: row for number, row in rows.items() if number >= batch.oldest}
         rows |= _ask(candidate, batch.waveforms, task.sample_rate_hz, batch.first)
         yield batch.answers(rows)
 
 
-def _batches(suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]], choice: Choice) -> Iterator[_Batch]:
-    """The sounds of all units, a bounded number of samples at a time."""
+def _batches(
+    candidate: Candidate, suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]], choice: Choice
+) -> Iterator[_Batch]:
+    """The sounds of all units, a bounded number of samples at a time; made where the candidate runs."""
     batch = _Batch(0, {})
     for block in blocks:
         batch.next_clip()
         for unit in block:
-            _add(batch, unit, suite, task, choice)
+            _add(batch, unit, candidate, suite, task, choice)
             if batch.n_samples >= _SAMPLES_AT_ONCE:
                 yield batch
                 batch = batch.next_batch()
@@ -120,7 +122,7 @@ def _ask(
     return dict(enumerate(zip(logits, visible, strict=True), first))
 
 
-def _add(batch: _Batch, unit: Unit, suite: Suite, task: Task, choice: Choice) -> None:
+def _add(batch: _Batch, unit: Unit, candidate: Candidate, suite: Suite, task: Task, choice: Choice) -> None:
 
     def add(keys: Sequence[stimuli.Key], names: Sequence[bytes], sounds: _Sounds) -> None:
         indices = choice(unit, keys)
@@ -145,7 +147,8 @@ def _add(batch: _Batch, unit: Unit, suite: Suite, task: Task, choice: Choice) ->
 
     def sounds(new: Sequence[int]) -> list[Waveform]:
         """The signal itself as it was published, the others as they are made."""
-        others = iter(stimuli.sounds([signal_stimuli[i] for i in new if i]))
+        listener = candidate if rest is None else None
+        others = iter(stimuli.sounds([signal_stimuli[i] for i in new if i], listener))
         return [next(others) if i else signal_waveform for i in new]
 
     add(
@@ -292,7 +295,7 @@ def _round(p: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(result.view(np.float32))
 
 
-def visible_part(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> tuple[float, float]:
+def visible_part(waveform: Any, sample_rate_hz: int, facts: ModelFacts) -> tuple[float, float]:
     """How much of a stimulus, (n_samples,), reaches the model.
 
     Returns:
@@ -303,6 +306,8 @@ def visible_part(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> 
     seconds = length if facts.window_seconds is None else min(length, facts.window_seconds)
     if seconds == length and facts.sample_rate_hz >= sample_rate_hz:
         return seconds, 1.0
+    if not isinstance(waveform, np.ndarray):  # made where the model runs
+        waveform = waveform.cpu().numpy()
     total = float(np.square(waveform, dtype=np.float64).sum())
     n_inside = round(seconds * sample_rate_hz)
     start = window_start(len(waveform), n_inside, facts.window_at)

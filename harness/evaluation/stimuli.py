@@ -119,22 +119,26 @@ def of_signal(
     ]
 
 
-def sounds(stimuli: Sequence[Stimulus]) -> list[Waveform]:
-    """Stimuli as (n_samples,) waveforms; those of one clip are made together."""
+def sounds(stimuli: Sequence[Stimulus], listener: object = None) -> list[Waveform]:
+    """Stimuli as (n_samples,) waveforms; those of one clip are made together.
+
+    Of a `listener` that masks where it runs (`domains.on_device`) they may be tensors there; not of stimuli
+    with a rest.
+    """
     waveforms: list[Waveform | None] = [None] * len(stimuli)
     by_clip: dict[tuple[str, str], list[int]] = {}
     for i, stimulus in enumerate(stimuli):
         by_clip.setdefault((stimulus.clip.clip_id, stimulus.domain), []).append(i)
     for (_, domain), rows in by_clip.items():
         clip = stimuli[rows[0]].clip
-        new = [i for i in rows if stimuli[i].part is None]
         parts = {i: part for i in rows if (part := stimuli[i].part) is not None}
-        if new:
+        parts |= {i: clip.waveform for i in rows if stimuli[i].mask.all()}
+        if new := [i for i in rows if i not in parts]:
             masks = np.stack([stimuli[i].mask for i in new])
-            parts |= zip(new, parts_of(clip, domain, masks), strict=True)
+            parts |= zip(new, parts_of(clip, domain, masks, listener), strict=True)
         for i, x in parts.items():
             gain, rest = stimuli[i].gain, stimuli[i].rest
-            y = x if gain == 1.0 else (x * gain).astype(np.float32)
+            y = x if gain == 1.0 else x * gain
             waveforms[i] = y if rest is None else completed(y, rest, domain_of(clip, domain), stimuli[i].mask)
     return [x for x in waveforms if x is not None]
 

@@ -15,9 +15,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from harness.domains import Atoms, Grid, fft
+from harness.domains import Atoms, Grid, on_device
 from harness.domains.atoms import Coefficients
-from harness.domains.frequency import Frequency
 from harness.extract.objectives import Logits, Objective, sufficient
 from harness.extract.search import Order, Slope
 from harness.types import Clip, FloatArray, Mask, Waveform
@@ -51,15 +50,6 @@ class Sloping(Listener, Protocol):
         self, waveforms: Sequence[Waveform], sample_rate_hz: int, is_expected: Sequence[Mask]
     ) -> list[Waveform] | None:
         """(n_samples,) waveforms -> how the lead of the expected classes changes with each sample."""
-        ...
-
-
-@runtime_checkable
-class Masking(Listener, Protocol):
-    """A model that makes masked signals where it runs, or None where scipy is the better place."""
-
-    def keep(self, X: fft.Spectrum, masks: Mask, n_samples: int) -> Waveform | None:
-        """As `fft.keep`, for (m, N) masks."""
         ...
 
 
@@ -109,17 +99,11 @@ class SearchState:
     def signals(self, masks: Mask, listener: Listener) -> Waveform:
         """(m, n) masks as the signals that are to be heard for them, (m * objective.n_signals, n_samples)."""
         signal_masks = self.objective.signal_masks(self.expand(masks))
-        waveforms = self._keep(self.coefficients, signal_masks, listener)
+        waveforms = on_device.keep(listener, self.domain, self.coefficients, signal_masks)
         for i, rest in enumerate(self.rests):
             of_draw = slice(i, None, len(self.rests))
-            waveforms[of_draw] += self._keep(rest, ~signal_masks[of_draw], listener)
+            waveforms[of_draw] += on_device.keep(listener, self.domain, rest, ~signal_masks[of_draw])
         return waveforms
-
-    def _keep(self, coefficients: Coefficients, masks: Mask, listener: Listener) -> Waveform:
-        waveforms = None
-        if self.domain.name == Frequency.name and isinstance(listener, Masking):
-            waveforms = listener.keep(coefficients, masks, self.domain.n_samples)
-        return self.domain.keep(coefficients, masks) if waveforms is None else waveforms
 
     def unknown(self, masks: Mask) -> Mask:
         """Those of the masks, each once, that were never asked."""

@@ -216,6 +216,40 @@ def test_masked_signals_never_leave_the_device(
     ).max() < (TOLERANCE)
 
 
+@pytest.mark.parametrize("architecture", [AST, WAVE])
+def test_controls_of_an_evaluation_are_made_on_the_device(
+    folder: Callable[..., Path],
+    device: str,
+    tmp_path: Path,
+    architecture: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Signals, as published, and whole clips are sent there; verdicts are those by scipy."""
+    toy_models.add_signals(tmp_path / "suite", clips=range(4))
+    suite, task = load_suite(str(tmp_path / "suite")), toy_models.TASK
+    path = str(toy_models.save_model(tmp_path / "ear", architecture, ("fake", "real")))
+    sent, tables = {}, []
+    stack = devices.stack
+
+    def stack_on_device(waveforms: Any, device: str) -> torch.Tensor:
+        for waveform in waveforms:
+            sent[type(waveform)] = sent.get(type(waveform), 0) + 1
+        return stack(waveforms, device)
+
+    monkeypatch.setattr(devices, "stack", stack_on_device)
+    by_scipy = load(path, device="cpu")
+    for model in (by_scipy, with_torch_features(path, device=device)):
+        sent.clear()
+        labels = harmonise(model.class_names, task)
+        tables.append(runner.evaluate(model, labels, suite, task, tmp_path / f"out-{len(tables)}").verdicts)
+    assert sent[torch.Tensor] > sent[np.ndarray] / 2 > 0
+    assert len(tables[0]) == len(tables[1])
+    p = [np.array(table["p"].to_pylist()) for table in tables]
+    assert np.abs(p[0] - p[1]).max() < TOLERANCE
+    exact = [name for name in tables[0].column_names if name not in ("p", "p_expected")]
+    assert tables[0].select(exact).equals(tables[1].select(exact))
+
+
 def test_a_slope_is_that_of_a_signal_in_memory(folder: Callable[..., Path], device: str) -> None:
     model = with_torch_features(str(folder(WHISPER)), device=device)
     [clip] = toy_models.sounds(RATE)
