@@ -1,6 +1,7 @@
 """Two searches of the literature, under our contract, to compare ours with.
 
-Conventions: those of `extract.search`. Neither is of a kind of families, and neither is in SEARCHES.
+Conventions: those of `extract.search`. Neither is in SEARCHES; the engine takes signals of its own kinds of
+families alone, and both pass for the one that has no levels.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.extract.search import Asking, Order, Searching, SearchResult, mask_of
+from harness.families import RESPONSIBILITY
 from harness.types import FloatArray
 
 
@@ -29,7 +31,7 @@ class BackwardSelection:
     needed, 8,256 for 128 bands and 32 million for the single bins of one second; hence log bands.
     """
 
-    kind: ClassVar[str] = "backward selection"
+    kind: ClassVar[str] = RESPONSIBILITY
     guarantee: ClassVar[str] = "one_minimal"
 
     resolution: str = "bands128"
@@ -58,7 +60,7 @@ class QuickXplain:
     finds is sufficient in any case, and 1-minimal only in some.
     """
 
-    kind: ClassVar[str] = "quickxplain"
+    kind: ClassVar[str] = RESPONSIBILITY
     guarantee: ClassVar[str] = "none"
 
     resolution: str = "bins"

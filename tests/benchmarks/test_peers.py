@@ -9,7 +9,9 @@ from harness.domains import fft, parse
 from harness.domains.masks import runs
 from harness.models import loading
 from harness.starter.paths import cache
+from harness.types import LabelMap
 from tests.benchmarks.baselines import BackwardSelection, QuickXplain
+from tests.benchmarks.extract import extracted
 from tests.benchmarks.rex import peer
 from tests.helpers import rounding
 from tests.helpers.planted_evidence import CUES, N_SAMPLES, RATE_HZ, planted, recovery
@@ -59,6 +61,17 @@ def test_the_two_needed_bands_are_found_by_hand(search, n_questions):
 def test_of_the_bands_that_can_go_the_quietest_goes():
     found, _ = solve(BackwardSelection(), lambda mask: mask.sum() >= 2, np.array([3.0, 1.0, 4.0, 2.0]))
     assert np.flatnonzero(found.mask).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("search", [QuickXplain(), BackwardSelection(resolution="bands32")])
+def test_the_engine_runs_them_as_searches_of_its_own(search):
+    """From the whole clip to a signal that was packed and read again."""
+    atoms, classes = parse(search.resolution).atoms(N_SAMPLES, RATE_HZ), ("there", "not there")
+    clip, listener, chosen = planted(atoms, *CUES["one"], seed=0)
+    (result,) = extracted(listener, LabelMap("planted", classes, classes, "names"), [clip], [search])
+    (signal,) = result.signals
+    assert signal.mask[atoms.expand(np.arange(len(atoms)) == chosen)].all()
+    assert signal.n_queries > 0
 
 
 def test_every_package_asked_for_beside_rex_has_one_version():
