@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from harness.metrics.information import N_MEL
+from harness.metrics.signal_measures import N_MEL
 from harness.types import Estimate, ModelRef
 from leaderboard.plots.study_figures import draw
 
@@ -49,3 +51,16 @@ def test_families_are_compared_in_a_figure_where_there_are_two() -> None:
     assert picture.startswith("<svg")
     study.families = study.families[:1]
     assert draw(study, "families") is None  # type: ignore[arg-type]
+
+
+def test_both_files_of_a_figure_have_one_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is computed once, and the SVG is the same with a PNG beside it as without."""
+    layouts = []
+    execute = ConstrainedLayoutEngine.execute
+    monkeypatch.setattr(
+        ConstrainedLayoutEngine, "execute", lambda self, fig: (layouts.append(fig), execute(self, fig))
+    )
+    svg = draw(_study("minimal@bins"), "band-use", tmp_path / "figure.png")
+    assert len(layouts) == 1
+    assert draw(_study("minimal@bins"), "band-use") == svg
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
