@@ -94,7 +94,7 @@ def stability_of(
     ratio_clips: list[int] = []
     for clip_id, draws in draws_of_clip.items():
         pairs = list(combinations(draws, 2))
-        masks = {d.draw: suite.signal_record(task, reference.slug, d.signal_id).mask for d in draws}
+        masks = {d.draw: suite.mask(task, reference.slug, d.signal_id) for d in draws}
         similarity[at[clip_id]] = np.mean([jaccard(masks[a.draw], masks[b.draw]) for a, b in pairs])
         sizes = [sorted((a.n_kept, b.n_kept)) for a, b in pairs]
         ratios += [larger / max(smaller, 1) for smaller, larger in sizes]

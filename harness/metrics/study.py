@@ -25,7 +25,7 @@ from harness.metrics.flat_earth import FlatEarth, assess
 from harness.metrics.paired_evidence import PairedEvidence, evidence_of
 from harness.metrics.pairwise import Compared, compare_judges
 from harness.metrics.panel_acceptance import PanelAcceptance, build_acceptance
-from harness.metrics.reference_profile import ReferenceProfile, profile_of
+from harness.metrics.reference_profile import ReferenceProfile, profiles_of
 from harness.metrics.stability import Stability, stability_of
 from harness.metrics.transfer_curve import Curve, curve_of
 from harness.schemas import Entry, ReferenceCounts, WholeClipScore
@@ -123,11 +123,7 @@ def study_of(suite: Suite, task: Task, answers: Sequence[Answered]) -> Study:
     families = suite.families(task.name)
     names = {r.model.repo_id for r in suite.references(task.name)}
     in_order = sorted(answers, key=lambda a: (a[0].model.repo_id not in names, a[0].model.repo_id))
-    portraits = tuple(
-        profile_of(suite, task.name, r.model, family)
-        for family in families
-        for r in suite.references(task.name)
-    )
+    portraits = profiles_of(suite, task.name)
     copies = {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in in_order}
     judges = [(entry.model, entry.label_map, frame) for entry, frame in in_order]
     return Study(

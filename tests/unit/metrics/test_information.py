@@ -16,15 +16,12 @@ from harness.extract.minimal import Minimal
 from harness.journal import Journal
 from harness.metrics.estimates import clip_weights
 from harness.metrics.information import (
-    N_MEL,
     divergence,
     entropy,
     equal_error_rate,
-    mask_bits,
-    mel_use,
     mutual_information,
-    of_signal,
 )
+from harness.metrics.signal_measures import N_MEL, mask_bits, mel_use, of_signal
 from harness.metrics.transfer_curve import curve_of, median_over_clips, stable_level
 from harness.types import Clip, LabelMap
 
