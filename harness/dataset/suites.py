@@ -85,6 +85,7 @@ class Suite:
             _MAX_CACHED_SAMPLES, lambda clip: len(clip.waveform)
         )
         self._signal_lines: dict[tuple[str, str], list[parquet_schema.SignalLine]] = {}
+        self._clip_lines: dict[str, list[parquet_schema.ClipLine]] = {}
         self._clips: dict[str, dict[str, Clip]] = {}
 
     @property
@@ -166,9 +167,11 @@ class Suite:
 
     def clip_lines(self, task: str) -> Iterator[parquet_schema.ClipLine]:
         """What is known of each clip of a task without its sound."""
-        names = [f.name for f in dataclasses.fields(parquet_schema.ClipLine)]
-        for row in parquet_io.read_rows(self.file(clips_path(task)), parquet_schema.CLIPS, names):
-            yield parquet_schema.ClipLine(**row)
+        if task not in self._clip_lines:
+            names = [f.name for f in dataclasses.fields(parquet_schema.ClipLine)]
+            rows = parquet_io.read_rows(self.file(clips_path(task)), parquet_schema.CLIPS, names)
+            self._clip_lines[task] = [parquet_schema.ClipLine(**row) for row in rows]
+        yield from self._clip_lines[task]
 
     def signal_lines(self, task: str, slug: str) -> Iterator[parquet_schema.SignalLine]:
         """What is known of each signal of a reference without its sound, degenerate ones included.
@@ -206,15 +209,13 @@ class Suite:
         Raises:
             BadSignals: there is none.
         """
-        path = signals_path(task, slug)
-        row = self._signal_row(path, signal_id)
+        row = self._signal_row(path := signals_path(task, slug), signal_id)
         signal = self._parse(parquet_schema.signal_of, self.root / path, row)
         return signal, self._waveform(task, signal, row["audio"])
 
     def mask(self, task: str, slug: str, signal_id: str) -> Mask:
         """(N,) the mask of one signal of a reference; no more of it is read. Raises as `signal`."""
-        path = signals_path(task, slug)
-        row = self._signal_row(path, signal_id, _MASK_COLUMNS)
+        row = self._signal_row(path := signals_path(task, slug), signal_id, _MASK_COLUMNS)
         return self._parse(parquet_schema.mask_of, self.root / path, row)
 
     def _signal_row(self, path: str, signal_id: str, names: tuple[str, ...] | None = None) -> dict[str, Any]:

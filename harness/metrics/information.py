@@ -276,16 +276,36 @@ def equal_error_rate(p_target: FloatArray, is_target: NDArray[np.bool_]) -> floa
 
     Takes (n,) scores of being a target, and the truth.
     """
-    n_target, n_other = int(is_target.sum()), int((~is_target).sum())
-    if not n_target or not n_other:
-        return None
+    (rate,) = equal_error_rates(p_target, is_target, np.ones((1, len(p_target))))
+    return None if np.isnan(rate) else float(rate)
+
+
+def equal_error_rates(p_target: FloatArray, is_target: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
+    """(draws,) `equal_error_rate` of each sample, NaN for None; (draws, n) how often it holds each score."""
     order = np.argsort(-p_target, kind="stable")
     last = np.append(np.flatnonzero(np.diff(p_target[order])), len(order) - 1)
-    n_hits = np.append(0, np.cumsum(is_target[order])[last])
-    misses, false_alarms = 1 - n_hits / n_target, (np.append(0, last + 1) - n_hits) / n_other
-    i = int(np.argmax(false_alarms >= misses))  # both are straight between thresholds, and cross once
-    if i == 0:
-        return float(misses[0])
-    gap, next_gap = misses[i - 1] - false_alarms[i - 1], false_alarms[i] - misses[i]
+    chunks = np.array_split(weights, max(1, weights.size // _AT_ONCE))
+    return np.concatenate([_equal_error_rates(chunk[:, order], is_target[order], last) for chunk in chunks])
+
+
+def _equal_error_rates(
+    counts: FloatArray, is_target: NDArray[np.bool_], last: NDArray[np.intp]
+) -> FloatArray:
+    """The same of (rows, n) counts of falling scores; `last` are the indices after which the score falls."""
+    hits, alarms = (np.cumsum(np.where(of, counts, 0), axis=1)[:, last] for of in (is_target, ~is_target))
+    n_targets, n_others = hits[:, -1:], alarms[:, -1:]
+    has_both = ((n_targets > 0) & (n_others > 0)).ravel()
+    start = np.zeros((int(has_both.sum()), 1))
+    misses = 1 - np.hstack([start, hits[has_both]]) / n_targets[has_both]
+    false_alarms = np.hstack([start, alarms[has_both]]) / n_others[has_both]
+    # Both are straight between thresholds, and cross once: never at the first one, where all is missed.
+    after = (false_alarms >= misses).argmax(axis=1)
+    rows, before = np.arange(len(after)), after - 1
+    gap = misses[rows, before] - false_alarms[rows, before]
+    next_gap = false_alarms[rows, after] - misses[rows, after]
     step = gap / (gap + next_gap)
-    return float(false_alarms[i - 1] + step * (false_alarms[i] - false_alarms[i - 1]))
+    rates = np.full(len(counts), np.nan)
+    rates[has_both] = false_alarms[rows, before] + step * (
+        false_alarms[rows, after] - false_alarms[rows, before]
+    )
+    return rates
