@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.dataset.clip_cache import energy_of, parts_of
-from harness.domains import Domain, fft
+from harness.domains import DOMAINS, Domain, fft
 from harness.domains.frequency import Frequency
 from harness.metrics.information import entropy
 from harness.types import Clip, FloatArray, Mask
@@ -103,23 +103,25 @@ def mel_use(mask: Mask, domain: Domain) -> FloatArray:
 
     A block of time has all frequencies alike.
     """
-    bands, n_columns = _mel_bands(domain), domain.shape[1]
+    bands = _mel_bands(domain.name, domain.n_samples, domain.sample_rate_hz)
+    n_columns = domain.shape[1]
     kept = bands if n_columns == 1 else bands[np.flatnonzero(mask) % n_columns]
     return np.asarray(np.bincount(kept, minlength=N_MEL) / len(kept))
 
 
 @lru_cache(maxsize=64)
-def _mel_bands(domain: Domain) -> NDArray[np.int64]:
+def _mel_bands(name: str, n_samples: int, sample_rate_hz: int) -> NDArray[np.int64]:
     """(n_columns,) mel band of each column of a domain; of a single column those of _POINTS frequencies."""
+    domain = DOMAINS[name](n_samples, sample_rate_hz)
     edges_hz, n_columns = domain.column_edges_hz, domain.shape[1]
     if n_columns == 1:
         hz = np.linspace(edges_hz[0], edges_hz[1], _POINTS)
-    elif domain.name == Frequency.name:
-        hz = np.arange(n_columns) * domain.sample_rate_hz / domain.n_samples
+    elif name == Frequency.name:
+        hz = np.arange(n_columns) * sample_rate_hz / n_samples
     else:
         hz = (edges_hz[:-1] + edges_hz[1:]) / 2
     mel, highest = _mel(hz), _mel(np.array([hz[-1]]))[0]
-    return np.minimum((mel / highest * N_MEL).astype(np.int64), N_MEL - 1)
+    return np.asarray(np.minimum((mel / highest * N_MEL).astype(np.int64), N_MEL - 1))
 
 
 def _mel(hz: FloatArray) -> FloatArray:

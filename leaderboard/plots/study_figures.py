@@ -10,9 +10,8 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -186,8 +185,8 @@ STUDY_FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProx
 """Name of a figure, and the function that draws it."""
 
 
-def draw(study: Study, name: str, png: Path | None = None) -> str | None:
-    """One of STUDY_FIGURES as SVG, and as a PNG at a path; None where the study has nothing for it."""
+def draw(study: Study, name: str, png: BinaryIO | None = None) -> str | None:
+    """One of STUDY_FIGURES as SVG, and as a PNG in a file; None where the study has nothing for it."""
     if name == "band-use" and parse_family(study.families[0].family).resolution.domain == Time.name:
         return None  # blocks keep all frequencies alike
     if name == "transfer-curves" and not any(p.curve for f in study.families for p in f.pairs):
@@ -211,7 +210,7 @@ def draw(study: Study, name: str, png: Path | None = None) -> str | None:
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         if png is not None:
-            figure.savefig(png, dpi=_DPI, metadata={"Software": None})
+            figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
