@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +62,11 @@ def of_signals(clip: Clip, signals: Iterable[tuple[str, Mask]]) -> list[OfSignal
     for domain, mask in signals:
         energy = energy_of(clip, domain)
         if domain == Frequency.name:
-            bins = np.flatnonzero(mask)
+            bins: Any = np.flatnonzero(mask)
             share.fill(0)
             share[bins] = power[bins]
         else:
-            bins = np.arange(len(power))
+            bins = slice(None)
             (signal,) = parts_of(clip, domain, mask[np.newaxis])
             share[:] = fft.bin_energy(fft.spectrum(signal), n_samples)
         share /= share.sum()
