@@ -173,8 +173,9 @@ def extract(
     queries = queries_of(suites.load(str(out)), task.name, record.model.slug)
     for count in record.counts:
         degenerate = f", {count.n_degenerate} of them degenerate" if count.n_degenerate else ""
-        signals = f"{plural(count.n_signals, 'signal')}{degenerate}"
-        info(f"{count.family}: {signals}; {QUERIES}: {format_queries(queries.get(count.family, ()))}")
+        n_queries = queries.get(count.family)
+        effort = f"; {QUERIES}: {format_queries(n_queries)}" if n_queries else ""
+        info(f"{count.family}: {plural(count.n_signals, 'signal')}{degenerate}{effort}")
     for set_count in record.sets:
         info(f"{set_count.family}: {plural(set_count.n_sets, f'{set_count.kind} set')}")
     for skip in record.skipped:
