@@ -138,7 +138,9 @@ def extract(
     assert model is not None and task_name is not None  # noqa: S101, PT018 - just required
     assert corpus is not None  # noqa: S101 - the same
     from harness import tasks
+    from harness.dataset import suites
     from harness.dataset.corpora import open_corpus
+    from harness.dataset.query_counts import QUERIES, format_queries, queries_of
     from harness.extract import build_reference
     from harness.extract.search_task import Draws, Limits, Sets
     from harness.schemas import to_json
@@ -168,9 +170,12 @@ def extract(
     if as_json:
         click.echo(json_text(to_json(record)), nl=False)
         return
+    queries = queries_of(suites.load(str(out)), task.name, record.model.slug)
     for count in record.counts:
         degenerate = f", {count.n_degenerate} of them degenerate" if count.n_degenerate else ""
-        info(f"{count.family}: {plural(count.n_signals, 'signal')}{degenerate}")
+        n_queries = queries.get(count.family)
+        effort = f"; {QUERIES}: {format_queries(n_queries)}" if n_queries else ""
+        info(f"{count.family}: {plural(count.n_signals, 'signal')}{degenerate}{effort}")
     for set_count in record.sets:
         info(f"{set_count.family}: {plural(set_count.n_sets, f'{set_count.kind} set')}")
     for skip in record.skipped:

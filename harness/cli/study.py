@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness import cache_folder
 from harness.cli import options
 from harness.cli.backends import LocalBackend, PinnedModel
 from harness.cli.cached_evaluation import evaluate_cached
@@ -79,7 +80,7 @@ def study(
         with waiting(f"{task.name}: computing statistics"):
             studies.append((study_of(suite, task, answers), answers))
     with waiting("writing the report"):
-        path = page.write(out, suite, studies, given)
+        path = page.write(out, suite, studies, given, cache_folder.cache())
     if as_json:
         click.echo(json_text("[" + ",".join(to_json(result) for result, _ in studies) + "]"))
         return

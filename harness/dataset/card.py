@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from harness.dataset import licences
+from harness.dataset.query_counts import QUERIES, format_queries, queries_of
 from harness.dataset.suites import Suite
 from harness.manifest import ReferenceRecord
 from harness.number_format import number
@@ -198,7 +199,7 @@ def _task(
     parts += ["### References and their signals", markdown_table(heads, reference_rows)]
     size_rows = [row for record in records for row in _size_rows(suite, task, record)]
     heads = ["reference", "family", "draws", "signals", "degenerate", "kept, median (range)"]
-    parts.append(markdown_table([*heads, "share of all"], size_rows))
+    parts.append(markdown_table([*heads, "share of all", QUERIES], size_rows))
     parts.append("### Stability: two extractions of one clip")
     parts.append(stability or "One extraction of each clip: how stable a signal is was not measured.")
     if paired_evidence:
@@ -233,7 +234,7 @@ def _size_rows(suite: Suite, task: str, record: ReferenceRecord) -> list[list[st
     for line in suite.signal_lines(task, record.model.slug):
         if not line.degenerate:
             by_family[line.family].append((line.n_kept, line.n_kept / line.n_coefficients))
-    rows = []
+    rows, queries = [], queries_of(suite, task, record.model.slug)
     for count in record.counts:
         sizes = sorted(by_family[count.family])
         n_kept = [n for n, _ in sizes]
@@ -241,7 +242,8 @@ def _size_rows(suite: Suite, task: str, record: ReferenceRecord) -> list[list[st
         share = f"{median(s for _, s in sizes):.2g}" if sizes else "-"
         counts = [str(count.n_draws)]
         counts += [f"{count.n_signals:,}", f"{count.n_degenerate:,}"]
-        rows.append([record.model.repo_id, count.family, *counts, median_and_range, share])
+        counts_of_queries = format_queries(queries.get(count.family, ()))
+        rows.append([record.model.repo_id, count.family, *counts, median_and_range, share, counts_of_queries])
     return rows
 
 

@@ -70,14 +70,15 @@ def read_rows(
     Raises:
         BadSignals: not Parquet, or not of this schema.
     """
-    absent_columns = [name for name in _optional_columns(schema_) if columns is None or name in columns]
+    absent_columns = _optional_columns(schema_, columns)
     with _readable(path):
         for table in untrusted_parquet.batches(path, _forms(schema_), columns):
             yield from _rows(table, absent_columns)
 
 
-def _optional_columns(schema_: pa.Schema) -> list[str]:
-    return [name for name in schema_.names if name in parquet_schema.OPTIONAL_COLUMNS]
+def _optional_columns(schema_: pa.Schema, columns: Sequence[str] | None = None) -> list[str]:
+    names = schema_.names if columns is None else columns
+    return [name for name in names if name in parquet_schema.OPTIONAL_COLUMNS]
 
 
 def _forms(schema_: pa.Schema) -> list[pa.Schema]:
@@ -134,14 +135,16 @@ def _readable(
 class Rows:
     """A file whose rows are found by a key, in any order; a few groups of rows at a time are in memory."""
 
-    def __init__(self, path: Path, schema_: pa.Schema, key: str) -> None:
-        """Open a file whose rows are found by the column `key`.
+    def __init__(
+        self, path: Path, schema_: pa.Schema, key: str, columns: Sequence[str] | None = None
+    ) -> None:
+        """Open a file whose rows are found by the column `key`; of `columns` alone where they are named.
 
         Raises:
             BadSignals: see `read_rows`.
         """
-        self._path, self._forms = path, _forms(schema_)
-        self._optional_columns = _optional_columns(schema_)
+        self._path, self._forms, self._columns = path, _forms(schema_), columns
+        self._optional_columns = _optional_columns(schema_, columns)
         with _readable(path):
             keys = untrusted_parquet.table(path, self._forms, [key]).column(0).to_pylist()
             sizes = untrusted_parquet.group_sizes(path, self._forms)
@@ -151,7 +154,7 @@ class Rows:
 
     def _group(self, group: int) -> pa.Table:
         with _readable(self._path):
-            table = untrusted_parquet.table(self._path, self._forms, group=group)
+            table = untrusted_parquet.table(self._path, self._forms, self._columns, group=group)
             _require_values(table)
             return table
 

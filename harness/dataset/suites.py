@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, TypeVar
 
 from harness import audio, disk_errors, untrusted
 from harness.dataset import download_source, parquet_io, parquet_schema, signal_lines
@@ -22,13 +22,18 @@ from harness.hub.repository import Repository, split
 from harness.manifest import Manifest, ReferenceRecord, invalid_name
 from harness.schemas import ReferenceCounts, from_json
 from harness.tasks import Task, task_of
-from harness.types import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
+from harness.types import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, Mask, SufficientSignal, Waveform
 
 _MAX_CACHED_LINES = 1 << 16
 """Lines of signals that are kept, of half a kilobyte each."""
 
 _MAX_CACHED_SAMPLES = 1 << 23
 """Samples of decoded clips that are kept: 32 MiB."""
+
+_MASK_COLUMNS = ("signal_id", "family", "n_samples", "sample_rate_hz", "mask")
+"""Columns of SIGNALS that a mask is made of."""
+
+T = TypeVar("T")
 
 
 class Suite:
@@ -75,11 +80,12 @@ class Suite:
                 raise BadSignals(f"{path} has no family that ranks for {task}; extract again")
         self._valid_files: set[str] = set()
         self._digests: dict[str, str] = {}
-        self._open: dict[str, parquet_io.Rows] = {}
+        self._open: dict[tuple[str, tuple[str, ...] | None], parquet_io.Rows] = {}
         self._recent_clips = RecentItems[tuple[str, str], Clip](
             _MAX_CACHED_SAMPLES, lambda clip: len(clip.waveform)
         )
         self._signal_lines: dict[tuple[str, str], list[parquet_schema.SignalLine]] = {}
+        self._clip_lines: dict[str, list[parquet_schema.ClipLine]] = {}
         self._clips: dict[str, dict[str, Clip]] = {}
 
     @property
@@ -161,9 +167,11 @@ class Suite:
 
     def clip_lines(self, task: str) -> Iterator[parquet_schema.ClipLine]:
         """What is known of each clip of a task without its sound."""
-        names = [f.name for f in dataclasses.fields(parquet_schema.ClipLine)]
-        for row in parquet_io.read_rows(self.file(clips_path(task)), parquet_schema.CLIPS, names):
-            yield parquet_schema.ClipLine(**row)
+        if task not in self._clip_lines:
+            names = [f.name for f in dataclasses.fields(parquet_schema.ClipLine)]
+            rows = parquet_io.read_rows(self.file(clips_path(task)), parquet_schema.CLIPS, names)
+            self._clip_lines[task] = [parquet_schema.ClipLine(**row) for row in rows]
+        yield from self._clip_lines[task]
 
     def signal_lines(self, task: str, slug: str) -> Iterator[parquet_schema.SignalLine]:
         """What is known of each signal of a reference without its sound, degenerate ones included.
@@ -201,19 +209,20 @@ class Suite:
         Raises:
             BadSignals: there is none.
         """
-        signal, row = self._find(task, slug, signal_id)
+        row = self._signal_row(path := signals_path(task, slug), signal_id)
+        signal = self._parse(parquet_schema.signal_of, self.root / path, row)
         return signal, self._waveform(task, signal, row["audio"])
 
-    def signal_record(self, task: str, slug: str, signal_id: str) -> SufficientSignal:
-        """The same without its waveform, which is not made; raises as `signal`."""
-        return self._find(task, slug, signal_id)[0]
+    def mask(self, task: str, slug: str, signal_id: str) -> Mask:
+        """(N,) the mask of one signal of a reference; no more of it is read. Raises as `signal`."""
+        row = self._signal_row(path := signals_path(task, slug), signal_id, _MASK_COLUMNS)
+        return self._parse(parquet_schema.mask_of, self.root / path, row)
 
-    def _find(self, task: str, slug: str, signal_id: str) -> tuple[SufficientSignal, dict[str, Any]]:
-        path = signals_path(task, slug)
-        row = self._rows(path, parquet_schema.SIGNALS, "signal_id").find(signal_id)
+    def _signal_row(self, path: str, signal_id: str, names: tuple[str, ...] | None = None) -> dict[str, Any]:
+        row = self._rows(path, parquet_schema.SIGNALS, "signal_id", names).find(signal_id)
         if row is None:
             raise BadSignals(f"{self.name} has no signal {signal_id} in {path}")
-        return self._signal_of(self.root / path, row), row
+        return row
 
     def clips(self, task: str) -> dict[str, Clip]:
         """Clips of a task by id."""
@@ -259,7 +268,7 @@ class Suite:
         """
         path = self.file(signals_path(task, slug))
         for row in parquet_io.read_rows(path, parquet_schema.SIGNALS):
-            signal = self._signal_of(path, row)
+            signal = self._parse(parquet_schema.signal_of, path, row)
             yield signal, self._waveform(task, signal, row["audio"])
 
     def causal_sets(self, task: str, slug: str) -> Iterator[CausalSet]:
@@ -301,14 +310,14 @@ class Suite:
             f" hand, goodenough download {quote(location)} --corpus {task}=FOLDER --out DIR rebuilds them"
         )
 
-    def _rows(self, relative: str, columns: Any, key: str) -> parquet_io.Rows:
-        if relative not in self._open:
-            self._open[relative] = parquet_io.Rows(self.file(relative), columns, key)
-        return self._open[relative]
+    def _rows(self, relative: str, schema: Any, key: str, names: Any = None) -> parquet_io.Rows:
+        if (relative, names) not in self._open:
+            self._open[relative, names] = parquet_io.Rows(self.file(relative), schema, key, names)
+        return self._open[relative, names]
 
-    def _signal_of(self, path: Path, row: dict[str, Any]) -> SufficientSignal:
+    def _parse(self, parse: Callable[[dict[str, Any]], T], path: Path, row: dict[str, Any]) -> T:
         try:
-            return parquet_schema.signal_of(row)
+            return parse(row)
         except ValueError as error:
             raise BadSignals(f"{path}: {row['signal_id']}: {error}") from None
 

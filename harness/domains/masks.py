@@ -13,9 +13,10 @@ from harness.types import FloatArray, Mask
 
 def runs(mask: Mask) -> NDArray[np.int64]:
     """Kept coefficients as (r, 2) rows of [first, how many]."""
-    steps = np.diff(mask.astype(np.int8), prepend=0, append=0)
-    first, last = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
-    return np.stack([first, last - first], axis=1).astype(np.int64)
+    padded = np.concatenate([[False], mask, [False]])
+    borders = np.flatnonzero(padded[1:] != padded[:-1]).astype(np.int64)
+    first, end = borders.reshape(-1, 2).T
+    return np.stack([first, end - first], axis=1)
 
 
 def from_runs(rows: NDArray[np.int64], n: int) -> Mask:
@@ -33,10 +34,9 @@ def from_runs(rows: NDArray[np.int64], n: int) -> Mask:
         or (rows[1:, 0] <= ends[:-1]).any()
     ):
         raise ValueError(f"runs must rise, not touch and stay within {n} coefficients")
-    steps = np.zeros(n + 1, dtype=np.int8)
-    steps[rows[:, 0]] = 1
-    steps[ends] = -1
-    return np.asarray(np.cumsum(steps[:-1]) > 0)
+    # What is left out and what is kept take turns, beginning with what is left out.
+    borders = np.concatenate([[0], np.stack([rows[:, 0], ends], axis=1).ravel(), [n]])
+    return np.repeat(np.arange(len(borders) - 1) % 2 == 1, np.diff(borders))
 
 
 def largest(energy: FloatArray, n_kept: int) -> Mask:

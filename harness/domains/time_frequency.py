@@ -72,7 +72,7 @@ class TimeFrequency:
         step = max(1, _COEFFICIENTS_AT_ONCE // coefficients.size)
         for at in range(0, len(masks), step):
             some = masks[at : at + step].reshape(-1, *self.shape)
-            signals[at : at + step] = self._inverse(np.where(some, coefficients, 0))
+            signals[at : at + step] = self._inverse(coefficients, some)
         signals += 0  # no -0.0, which a file is decoded to as 0.0
         return signals
 
@@ -80,11 +80,12 @@ class TimeFrequency:
         """See `Domain`; the transform is orthonormal."""
         return np.asarray((a * b).ravel())
 
-    def _inverse(self, coefficients: Coefficients) -> FloatArray:
-        """(m, n_rows, n_columns) -> (m, n_samples); frames that are empty are not transformed."""
-        n_masks, n_frames, hop = coefficients.shape
-        of_mask, frame = np.nonzero(coefficients.any(axis=-1))
-        folded = scipy.fft.dct(coefficients[of_mask, frame], type=4, norm="ortho", axis=-1)
+    def _inverse(self, coefficients: Coefficients, masks: Mask) -> FloatArray:
+        """(n_rows, n_columns), (m, n_rows, n_columns) -> (m, n_samples); empty frames are not transformed."""
+        n_masks, n_frames, hop = masks.shape
+        of_mask, frame = np.nonzero(masks.any(axis=-1))
+        kept = np.where(masks[of_mask, frame], coefficients[frame], 0)
+        folded = scipy.fft.dct(kept, type=4, norm="ortho", axis=-1, overwrite_x=True)
         p, q = folded[:, : hop // 2], folded[:, hop // 2 :]
         rise = self._rise
         # The hop between two frames is the second half of one and the first half of the next.

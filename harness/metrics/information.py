@@ -1,4 +1,4 @@
-"""Information measures: how much of a clip a model needs, where it lies, what its verdicts tell.
+"""Information measures: entropies, and what the verdicts of a model tell of the classes of signals.
 
 All in bits, with a natural zero: an entropy of 0 is a certainty, a divergence of 0 two equal distributions, a
 mutual information of 0 a verdict that says nothing of the class. Information of small samples is biased
@@ -15,27 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.dataset.clip_cache import energy_of, parts_of
-from harness.domains import Domain, fft
-from harness.domains.frequency import Frequency
 from harness.metrics.estimates import ALL_AGREE, LEVEL, wilson
 from harness.seeds import generator
-from harness.types import Clip, Estimate, FloatArray, Mask
-
-N_MEL = 40
-"""Bands of `mel_use`, evenly spaced in mel from 0 Hz to the Nyquist frequency."""
-
-OCCUPIED = 0.99
-"""Share of the power inside the occupied bandwidth (ITU-R SM.328)."""
+from harness.types import Estimate, FloatArray
 
 JACKKNIFE = "jackknife over clips, noncentral chi-squared or logarithm of what is left"
 """How intervals of information are made, see `mutual_information`."""
 
 N_SHUFFLES = 1000
 """Shuffles of the classes."""
-
-_POINTS = 4096
-"""Frequencies at which a block of time is counted."""
 
 MIN_PER_CELL = 5
 """Clips needed for each cell of a table of K classes by K verdicts."""
@@ -47,85 +35,6 @@ _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 _SAME = 1e-12  # differences below this are rounding
 _LARGE = 500.0  # chi-squared is normal from here on
 _AT_ONCE = 1 << 16  # clips of all shuffles in memory at a time
-
-
-@dataclass(frozen=True)
-class OfSignal:
-    """Measures of one signal."""
-
-    size: float
-    """Kept coefficients over all, k / N."""
-    energy: float
-    """Share of the clip's energy that it keeps."""
-    entropy_bits: float
-    """Spectral entropy of its normalised power spectrum."""
-    entropy_lost_bits: float
-    """That of the clip minus that of the signal."""
-    mask_bits_per_bin: float
-    """Description length of the mask, see `mask_bits`, over N coefficients."""
-    bandwidth_hz: float
-    """Between the frequencies that leave out (1 - OCCUPIED) / 2 of the power at either end."""
-    centroid_hz: float
-    """Mean frequency by power."""
-
-
-def of_signal(clip: Clip, domain: str, mask: Mask) -> OfSignal:
-    """Measure a signal of a clip: kept coefficients of a domain, (N,), some of them with energy."""
-    n_samples, sample_rate_hz = len(clip.waveform), clip.sample_rate_hz
-    power = energy_of(clip, Frequency.name)
-    if domain == Frequency.name:
-        signal_power = np.where(mask, power, 0.0)
-    else:
-        (signal,) = parts_of(clip, domain, mask[np.newaxis])
-        signal_power = fft.bin_energy(fft.spectrum(signal), n_samples)
-    kept_energy = energy_of(clip, domain)
-    hz = np.arange(len(power)) * sample_rate_hz / n_samples
-    share = signal_power / signal_power.sum()
-    cumulative = np.cumsum(share)
-    tail = (1 - OCCUPIED) / 2
-    low, high = (hz[min(int(np.searchsorted(cumulative, q)), len(hz) - 1)] for q in (tail, 1 - tail))
-    signal_entropy = entropy(share)
-    return OfSignal(
-        size=float(mask.mean()),
-        energy=float(kept_energy[mask].sum() / kept_energy.sum()),
-        entropy_bits=signal_entropy,
-        entropy_lost_bits=entropy(power / power.sum()) - signal_entropy,
-        mask_bits_per_bin=mask_bits(mask) / len(mask),
-        bandwidth_hz=float(high - low),
-        centroid_hz=float((share * hz).sum()),
-    )
-
-
-def mask_bits(mask: Mask) -> int:
-    """Description length: one bit for the first bin, then the length of each run and gap.
-
-    In Elias's gamma code (1975, IEEE Trans. Inf. Theory 21), 2 floor(log2 n) + 1 bits for a length n.
-    """
-    edges = np.flatnonzero(np.diff(mask.astype(np.int8)))
-    lengths = np.diff(np.concatenate([[-1], edges, [len(mask) - 1]]))
-    return int(1 + (2 * np.floor(np.log2(lengths)) + 1).sum())
-
-
-def mel_use(mask: Mask, domain: Domain) -> FloatArray:
-    """(N_MEL,) distribution of the kept coefficients, (N,), not none, over mel bands; sums to 1.
-
-    A block of time has all frequencies alike.
-    """
-    edges_hz = domain.column_edges_hz
-    counts = mask.reshape(domain.shape).sum(axis=0)
-    if len(counts) == 1:
-        hz, counts = np.linspace(edges_hz[0], edges_hz[1], _POINTS), np.ones(_POINTS)
-    elif domain.name == Frequency.name:
-        hz = np.arange(len(counts)) * domain.sample_rate_hz / domain.n_samples
-    else:
-        hz = (edges_hz[:-1] + edges_hz[1:]) / 2
-    mel, highest = _mel(hz), _mel(np.array([hz[-1]]))[0]
-    band = np.minimum((mel / highest * N_MEL).astype(np.int64), N_MEL - 1)
-    return np.asarray(np.bincount(band, counts, minlength=N_MEL) / counts.sum())
-
-
-def _mel(hz: FloatArray) -> FloatArray:
-    return np.asarray(2595 * np.log10(1 + hz / 700))
 
 
 def entropy(p: FloatArray) -> float:
@@ -367,16 +276,36 @@ def equal_error_rate(p_target: FloatArray, is_target: NDArray[np.bool_]) -> floa
 
     Takes (n,) scores of being a target, and the truth.
     """
-    n_target, n_other = int(is_target.sum()), int((~is_target).sum())
-    if not n_target or not n_other:
-        return None
+    (rate,) = equal_error_rates(p_target, is_target, np.ones((1, len(p_target))))
+    return None if np.isnan(rate) else float(rate)
+
+
+def equal_error_rates(p_target: FloatArray, is_target: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
+    """(draws,) `equal_error_rate` of each sample, NaN for None; (draws, n) how often it holds each score."""
     order = np.argsort(-p_target, kind="stable")
     last = np.append(np.flatnonzero(np.diff(p_target[order])), len(order) - 1)
-    n_hits = np.append(0, np.cumsum(is_target[order])[last])
-    misses, false_alarms = 1 - n_hits / n_target, (np.append(0, last + 1) - n_hits) / n_other
-    i = int(np.argmax(false_alarms >= misses))  # both are straight between thresholds, and cross once
-    if i == 0:
-        return float(misses[0])
-    gap, next_gap = misses[i - 1] - false_alarms[i - 1], false_alarms[i] - misses[i]
+    chunks = np.array_split(weights, max(1, weights.size // _AT_ONCE))
+    return np.concatenate([_equal_error_rates(chunk[:, order], is_target[order], last) for chunk in chunks])
+
+
+def _equal_error_rates(
+    counts: FloatArray, is_target: NDArray[np.bool_], last: NDArray[np.intp]
+) -> FloatArray:
+    """The same of (rows, n) counts of falling scores; `last` are the indices after which the score falls."""
+    hits, alarms = (np.cumsum(np.where(of, counts, 0), axis=1)[:, last] for of in (is_target, ~is_target))
+    n_targets, n_others = hits[:, -1:], alarms[:, -1:]
+    has_both = ((n_targets > 0) & (n_others > 0)).ravel()
+    start = np.zeros((int(has_both.sum()), 1))
+    misses = 1 - np.hstack([start, hits[has_both]]) / n_targets[has_both]
+    false_alarms = np.hstack([start, alarms[has_both]]) / n_others[has_both]
+    # Both are straight between thresholds, and cross once: never at the first one, where all is missed.
+    after = (false_alarms >= misses).argmax(axis=1)
+    rows, before = np.arange(len(after)), after - 1
+    gap = misses[rows, before] - false_alarms[rows, before]
+    next_gap = false_alarms[rows, after] - misses[rows, after]
     step = gap / (gap + next_gap)
-    return float(false_alarms[i - 1] + step * (false_alarms[i] - false_alarms[i - 1]))
+    rates = np.full(len(counts), np.nan)
+    rates[has_both] = false_alarms[rows, before] + step * (
+        false_alarms[rows, after] - false_alarms[rows, before]
+    )
+    return rates

@@ -94,7 +94,7 @@ def evidence_of(suite: Suite, task: str) -> tuple[PairedEvidence, ...] | None:
         clip = suite.clip(task, clip_id)
         changed = [changed_bins(clip, suite.clip(task, partner)) for partner in partners[clip_id]]
         for model, signal_id in signals:
-            mask = suite.signal_record(task, model.slug, signal_id).mask
+            mask = suite.mask(task, model.slug, signal_id)
             of_clip = shares[model, str(clip.label)].setdefault(clip_id, [])
             of_clip.append(shares_of(mask, signal_id, clip, changed))
     weights = clip_weights(len(pairs), (task, "pairs"))

@@ -30,6 +30,10 @@ BoolArray = NDArray[np.bool_]
 PANEL_STIMULI = ("signal", "swap", "matched", "largest", "whole")
 """What is gathered."""
 
+_SIGNAL_COLUMNS = ("reference", "clip_id", "draw", "signal_id", "expected")
+_COLUMNS = ("stimulus", "family", "level", "replicate", "predicted", *_SIGNAL_COLUMNS)
+"""Columns of VERDICTS that are read."""
+
 
 @dataclass(frozen=True, eq=False)
 class Single:
@@ -99,7 +103,8 @@ def build_acceptance(
         ValueError: the models were not asked the same signals and controls, or not the whole clips.
     """
     names = [r.model.repo_id for r in references if r.family == family]
-    by_name = {model.repo_id: (model, labels, frame) for model, labels, frame in answers}
+    # Only these columns: rows are taken of them many times.
+    by_name = {model.repo_id: (model, labels, frame[list(_COLUMNS)]) for model, labels, frame in answers}
     others = [name for name in by_name if name not in names]
     panel = [by_name[name] for name in (*(n for n in sorted(names) if n in by_name), *sorted(others))]
     models = tuple(model for model, _, _ in panel)
@@ -172,8 +177,8 @@ def _is_self(models: Sequence[ModelRef], copies: Mapping[str, Collection[str]]) 
 
 def _signal_rows(frame: pd.DataFrame, family: str, index: Mapping[str, int]) -> pd.DataFrame:
     """The signals of the panel's references that a model was asked, in order; the first draw first."""
-    rows = frame[(frame["stimulus"] == "signal") & (frame["family"] == family) & at_level_zero(frame)]
-    rows = rows[rows["reference"].isin(list(index))]
+    is_signal = (frame["stimulus"] == "signal") & (frame["family"] == family) & at_level_zero(frame)
+    rows = frame.loc[is_signal & frame["reference"].isin(list(index)), list(_SIGNAL_COLUMNS)]
     in_order: pd.DataFrame = rows.sort_values(["reference", "clip_id", "draw"], ignore_index=True)
     return in_order
 

@@ -72,9 +72,9 @@ def stability_of(
 ) -> Stability:
     """Compare the draws of each clip of a reference.
 
-    The judges, with label maps and verdicts on this suite, are other models: those with the weights of the
-    reference are passed over, near copies are for the caller to leave out. Weights are (draws, n_clips) of
-    the task, over all of its clips in order of their ids.
+    The judges, with label maps and verdicts (`of_signals` of them) on this suite, are other models: those
+    with the weights of the reference are passed over, near copies are for the caller to leave out. Weights
+    are (draws, n_clips) of the task, over all of its clips in order of their ids.
     """
     clip_ids = sorted(line.clip_id for line in suite.clip_lines(task))
     of_clip = defaultdict(list)
@@ -94,7 +94,7 @@ def stability_of(
     ratio_clips: list[int] = []
     for clip_id, draws in draws_of_clip.items():
         pairs = list(combinations(draws, 2))
-        masks = {d.draw: suite.signal_record(task, reference.slug, d.signal_id).mask for d in draws}
+        masks = {d.draw: suite.mask(task, reference.slug, d.signal_id) for d in draws}
         similarity[at[clip_id]] = np.mean([jaccard(masks[a.draw], masks[b.draw]) for a, b in pairs])
         sizes = [sorted((a.n_kept, b.n_kept)) for a, b in pairs]
         ratios += [larger / max(smaller, 1) for smaller, larger in sizes]
@@ -131,10 +131,11 @@ def stability_table(suite: Suite, task: Task, entries: Sequence[tuple[Entry, pd.
     if not judges:
         return None
     weights = resampling_weights(judges[0][1], task)
+    on_signals = [((e.model, e.label_map, of_signals(verdicts)), e.likeness) for e, verdicts in judges]
     rows = []
     for record in suite.references(task.name):
         name = record.model.repo_id
-        others = [(e.model, e.label_map, v) for e, v in judges if name not in copies(e.likeness)]
+        others = [judge for judge, likeness in on_signals if name not in copies(likeness)]
         for family in suite.families(task.name):
             stability = stability_of(suite, task.name, record.model, family, others, weights)
             if stability.measured:
@@ -153,6 +154,11 @@ def stability_table(suite: Suite, task: Task, entries: Sequence[tuple[Entry, pd.
     return markdown_table(_HEADS, rows) if rows else None
 
 
+def of_signals(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts on signals themselves, not on further levels or controls."""
+    return verdicts[(verdicts["stimulus"] == "signal") & at_level_zero(verdicts)]
+
+
 def jaccard(a: Mask, b: Mask) -> float:
     """Coefficients that two masks (N,) both keep over those that either keeps; 1 where neither keeps any."""
     n_union = int((a | b).sum())
@@ -161,12 +167,11 @@ def jaccard(a: Mask, b: Mask) -> float:
 
 def _acceptance(frame: pd.DataFrame, labels: LabelMap, family: str, reference: str) -> dict[str, float]:
     """By signal_id: 1 accepted, 0 not, of the signals of a reference whose class a judge knows."""
-    rows = frame[
-        (frame["stimulus"] == "signal")
-        & (frame["family"] == family)
+    is_of_reference = (
+        (frame["family"] == family)
         & (frame["reference"] == reference)
-        & at_level_zero(frame)
         & frame["expected"].isin(sorted(labels.covered))
-    ]
+    )
+    rows = frame.loc[is_of_reference, ["signal_id", "predicted", "expected"]]
     accepts = accepted(rows).astype(np.float64)
     return dict(zip(rows["signal_id"].to_numpy(dtype=object), accepts, strict=True))

@@ -25,8 +25,8 @@ from harness.metrics.flat_earth import FlatEarth, assess
 from harness.metrics.paired_evidence import PairedEvidence, evidence_of
 from harness.metrics.pairwise import Compared, compare_judges
 from harness.metrics.panel_acceptance import PanelAcceptance, build_acceptance
-from harness.metrics.reference_profile import ReferenceProfile, profile_of
-from harness.metrics.stability import Stability, stability_of
+from harness.metrics.reference_profile import ReferenceProfile, profiles_of
+from harness.metrics.stability import Stability, of_signals, stability_of
 from harness.metrics.transfer_curve import Curve, curve_of
 from harness.schemas import Entry, ReferenceCounts, WholeClipScore
 from harness.tasks import Task
@@ -123,13 +123,9 @@ def study_of(suite: Suite, task: Task, answers: Sequence[Answered]) -> Study:
     families = suite.families(task.name)
     names = {r.model.repo_id for r in suite.references(task.name)}
     in_order = sorted(answers, key=lambda a: (a[0].model.repo_id not in names, a[0].model.repo_id))
-    portraits = tuple(
-        profile_of(suite, task.name, r.model, family)
-        for family in families
-        for r in suite.references(task.name)
-    )
+    portraits = profiles_of(suite, task.name)
     copies = {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in in_order}
-    judges = [(entry.model, entry.label_map, frame) for entry, frame in in_order]
+    on_signals = [(entry.model, entry.label_map, of_signals(frame)) for entry, frame in in_order]
     return Study(
         task=task.name,
         signals=suite.ref(task.name),
@@ -149,7 +145,7 @@ def study_of(suite: Suite, task: Task, answers: Sequence[Answered]) -> Study:
                 task.name,
                 r.model,
                 family,
-                [judge for judge in judges if r.model.repo_id not in copies[judge[0].repo_id]],
+                [judge for judge in on_signals if r.model.repo_id not in copies[judge[0].repo_id]],
                 weights,
             )
             for family in families
@@ -305,8 +301,6 @@ def _equal_error_rates(task: Task, answers: Sequence[Answered], weights: FloatAr
         rate, n = information.equal_error_rate(p, is_last), len(p)
         if rate is None:
             continue
-        samples = (np.repeat(np.arange(n), times.astype(np.int64)) for times in weights[:, has_truth])
-        rates = [information.equal_error_rate(p[indices], is_last[indices]) for indices in samples]
-        draws = np.array([np.nan if value is None else value for value in rates])
+        draws = information.equal_error_rates(p, is_last, weights[:, has_truth])
         estimates[entry.model.repo_id] = from_draws(rate, draws, n, n, (0.0, 1.0))
     return estimates

@@ -3,7 +3,7 @@
 Whether it is a flat-earther, at which frequencies its signals lie, how often it accepts signals that grow.
 
 Conventions: computed as in a study, over the references of one task (`metrics.flat_earth`,
-`metrics.information`); the panel is those whose own entries are on the board.
+`metrics.signal_measures`); the panel is those whose own entries are on the board.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.domains import DOMAINS
 from harness.entries import store
 from harness.errors import BadSignals
 from harness.families import parse_family
-from harness.metrics import flat_earth, information
+from harness.metrics import flat_earth, signal_measures
 from harness.metrics.acceptance import accepted
 from harness.metrics.estimates import clip_weights, clustered, median
 from harness.metrics.likeness import copies
@@ -163,7 +163,7 @@ def _flat_earth(
 
 def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[float], float]:
     """Distribution over mel bands, kept share of each signal, highest frequency; see `ReferenceProfile`."""
-    mel, sizes, top_hz = np.zeros(information.N_MEL), [], 0.0
+    mel, sizes, top_hz = np.zeros(signal_measures.N_MEL), [], 0.0
     path = suite.file(signals_path(task, model.slug))
     names = ("family", "degenerate", "mask", "n_samples", "sample_rate_hz")
     for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, names):
@@ -177,7 +177,7 @@ def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[flo
             resolution = parse_family(row["family"]).resolution
             domain = DOMAINS[resolution.domain](row["n_samples"], row["sample_rate_hz"])
             if domain.shape[1] > 1:
-                mel += information.mel_use(mask, domain)
+                mel += signal_measures.mel_use(mask, domain)
             sizes.append(float(mask.mean()))
             top_hz = max(top_hz, row["sample_rate_hz"] / 2)
     return mel / max(len(sizes), 1), sizes, top_hz

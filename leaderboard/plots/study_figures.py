@@ -10,9 +10,8 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from harness.domains.time import Time
 from harness.families import parse_family
 from harness.metrics.estimates import median
 from harness.metrics.flat_earth import EXCESS
-from harness.metrics.information import N_MEL
+from harness.metrics.signal_measures import N_MEL
 from harness.metrics.study import FamilyStudy, Study
 from harness.plurals import plural
 from harness.types import N_LEVELS, Estimate
@@ -29,6 +28,7 @@ from leaderboard.board.remarks import panel
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A7A7A")
 _STYLES = ("-", "--", ":", "-.")
+_DPI = 150  # of PNG files, and at which the layout is measured
 
 
 def transfer_curves(study: Study, axes: Any) -> None:
@@ -185,8 +185,8 @@ STUDY_FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProx
 """Name of a figure, and the function that draws it."""
 
 
-def draw(study: Study, name: str, png: Path | None = None) -> str | None:
-    """One of STUDY_FIGURES as SVG, and as a PNG at a path; None where the study has nothing for it."""
+def draw(study: Study, name: str, png: BinaryIO | None = None) -> str | None:
+    """One of STUDY_FIGURES as SVG, and as a PNG in a file; None where the study has nothing for it."""
     if name == "band-use" and parse_family(study.families[0].family).resolution.domain == Time.name:
         return None  # blocks keep all frequencies alike
     if name == "transfer-curves" and not any(p.curve for f in study.families for p in f.pairs):
@@ -199,15 +199,18 @@ def draw(study: Study, name: str, png: Path | None = None) -> str | None:
         for share in (assessment.rejects_alone, assessment.rejected_by_all)
     ):
         return None
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     with _canvas() as (figure, axes):
         STUDY_FIGURES[name](study, axes)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=7)
         axes.spines[["top", "right"]].set_visible(False)
+        ConstrainedLayoutEngine().execute(figure)  # once; as the figure's own engine it ran for each file
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         if png is not None:
-            figure.savefig(png, dpi=150, metadata={"Software": None})
+            figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
@@ -215,19 +218,22 @@ def draw(study: Study, name: str, png: Path | None = None) -> str | None:
 @contextmanager
 def _canvas() -> Iterator[tuple[Any, Any]]:
     import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    matplotlib.use("agg")
-    from matplotlib import pyplot as plt
-
-    settings = {"svg.hashsalt": "goodenough", "font.size": 9, "axes.titlesize": 9, "svg.fonttype": "path"}
+    settings = {
+        "svg.hashsalt": "goodenough",
+        "svg.fonttype": "path",
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "axes.titley": 1.0,  # where it would be put, after all ticks had been measured again
+    }
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes.
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
-        figure, axes = plt.subplots(figsize=(7.2, 4.2), constrained_layout=True)
-        try:
-            yield figure, axes
-        finally:
-            plt.close(figure)
+        figure = Figure(figsize=(7.2, 4.2), dpi=_DPI)
+        FigureCanvasAgg(figure)  # what the layout is measured with
+        yield figure, figure.subplots()
 
 
 def _spread(study: Study, axes: Any, field: str, label: str, *, log: bool) -> None:

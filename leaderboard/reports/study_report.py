@@ -9,8 +9,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ from harness.schemas import Entry, to_json
 from harness.seeds import seed_of
 from harness.types import MIN_SIGNALS, Estimate, ModelRef
 from leaderboard import render
+from leaderboard.board.code_hash import code_hash
+from leaderboard.board.content_cache import NO_CACHE, ContentCache, key_of
 from leaderboard.board.matrix import matrix_of, short_names
 from leaderboard.board.remarks import panel
 from leaderboard.formatting import interval, text
@@ -50,15 +54,19 @@ def write(
     suite: Suite,
     studies: Sequence[tuple[Study, Sequence[Answered]]],
     given: Sequence[ModelRef] = (),
+    cache: Path | None = None,
 ) -> Path:
     """Write a report of studies, each with the entries and verdicts it is computed from; returns its page.
 
-    Its summary says what was found about the models `given`.
+    Its summary says what was found about the models `given`. Figures of a study that was drawn before are
+    taken from a cache folder, where there is one.
 
     Raises:
         BadInput: it cannot be written.
     """
-    tasks = [_task(out, suite, study, entry_verdicts) for study, entry_verdicts in studies]
+    drawn = NO_CACHE if cache is None else ContentCache(cache / "figures", code_hash(draw.__module__))
+    tasks = [_task(out, suite, study, entry_verdicts, drawn) for study, entry_verdicts in studies]
+    drawn.trim()
     software = {"goodenough": own_version(), **versions()}
     suite_note = joined((study.task, note_of_task(suite, study.task)) for study, _ in studies)
     content = {study.task: json.loads(to_json(study)) for study, _ in studies}
@@ -84,18 +92,19 @@ def write(
     return out / STUDY_PAGE
 
 
-def _task(out: Path, suite: Suite, study: Study, entry_verdicts: Sequence[Answered]) -> dict[str, Any]:
+def _task(
+    out: Path, suite: Suite, study: Study, entry_verdicts: Sequence[Answered], drawn: ContentCache
+) -> dict[str, Any]:
     entries = [entry for entry, _ in entry_verdicts]
-    figures = []
+    figures, content = [], to_json(study)
     for name in STUDY_FIGURES:
-        path = out / "figures" / f"{study.task}-{name}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if (svg := draw(study, name, path.with_suffix(".png"))) is not None:
-            replace_file(path.with_suffix(".svg"), svg.encode())
-            title = (STUDY_FIGURES[name].__doc__ or "").split("\n")[0].rstrip(".")
-            title = f"{title}, {panel(study.n_references)}."
-            picture = Markup(base64.b64encode(svg.encode()).decode())  # noqa: S704 - nothing to escape
-            figures.append((title, picture))
+        if (pictures := _pictures(study, name, content, drawn)) is None:
+            continue
+        for form, data in pictures.items():
+            replace_file(out / "figures" / f"{study.task}-{name}.{form}", data)
+        title = (STUDY_FIGURES[name].__doc__ or "").split("\n")[0].rstrip(".")
+        picture = Markup(base64.b64encode(pictures["svg"]).decode())  # noqa: S704 - nothing to escape
+        figures.append((f"{title}, {panel(study.n_references)}.", picture))
     return {
         "study": study,
         "caption": f"Means over references, {panel(study.n_references)}.",
@@ -106,6 +115,21 @@ def _task(out: Path, suite: Suite, study: Study, entry_verdicts: Sequence[Answer
         "figures": figures,
         "examples": _examples(suite, study, entry_verdicts),
     }
+
+
+def _pictures(study: Study, name: str, content: str, drawn: ContentCache) -> dict[str, bytes] | None:
+    """A figure as `svg` and `png`: those that were drawn of the same content, or new ones; None without."""
+    keys = {form: key_of("figure", form, name, version("matplotlib"), content) for form in ("svg", "png")}
+    cached = {form: data for form, key in keys.items() if (data := drawn.read(key)) is not None}
+    if len(cached) == len(keys):
+        return cached
+    png = io.BytesIO()
+    if (svg := draw(study, name, png)) is None:
+        return None
+    pictures = {"svg": svg.encode(), "png": png.getvalue()}
+    for form, data in pictures.items():
+        drawn.write(keys[form], data)
+    return pictures
 
 
 def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict[str, Any]:

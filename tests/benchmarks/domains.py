@@ -28,6 +28,7 @@ from harness import tasks
 from harness.completions import CHECKED
 from harness.dataset import parquet_io, parquet_schema
 from harness.dataset.corpora import open_corpus
+from harness.dataset.query_counts import QUERIES
 from harness.evaluation import stimuli
 from harness.extract import SEARCHES
 from harness.extract.runner import extract
@@ -108,7 +109,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
             "placement",
             "Jaccard",
         ),
-        *("queries, median (90 %, most)", "CPU s a signal"),
+        *(QUERIES, "CPU s a signal"),
         *(f"keep their class: {completion}" for completion in CHECKED[1:]),
     )
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]

@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from harness import audio, labels
+from harness.dataset.query_counts import QUERIES, format_queries
 from harness.dataset.suites import load
 from harness.domains import fft
 from harness.extract import runner
@@ -341,7 +342,7 @@ def table(pairs: Sequence[Pair], title: str) -> str:
     """One row per searcher: figures, and ratios to ReX as shipped."""
     base = {(p.model, p.clip): p for p in pairs if p.by == "ReX"}
     head = (
-        "| searcher | queries, median (p90, most) | ratio | CPU s, median | ratio | calls, ratio"
+        f"| searcher | {QUERIES} | ratio | CPU s, median | ratio | calls, ratio"
         " | kept bins, median | kept, ratio | sufficient | can go alone | certified |"
     )
     n_clips = len({clip for _, clip in base})
@@ -371,7 +372,7 @@ def table(pairs: Sequence[Pair], title: str) -> str:
             return f"{value:.2f} [{ends[0]:.2f}, {ends[1]:.2f}]"
 
         rows.append(
-            f"| {by} | {median(queries):,.0f} ({np.quantile(queries, 0.9):,.0f}, {max(queries):,})"
+            f"| {by} | {format_queries(queries)}"
             f" | {ratio(lambda p: p.queries)} | {median(p.cpu_seconds for p in mine):.2f}"
             f" | {ratio(lambda p: p.cpu_seconds)} | {ratio(lambda p: p.calls)}"
             f" | {median(p.kept for p in mine):,.0f} | {ratio(lambda p: p.kept)}"

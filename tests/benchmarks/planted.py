@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.dataset.query_counts import QUERIES, format_queries
 from harness.domains import parse
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
@@ -58,20 +59,20 @@ ATOMS_OF_SIS = ("bands128", "bands32", "mel64", "erb64", "blocks10ms", "blocks50
 N_CLIPS = 20
 
 TITLE = "# Evidence that was planted\n\nMade by `python -m tests.benchmarks.planted`"
-MEASURES = "medians of queries and means of precision and recall over"
+MEASURES = f"{QUERIES}, and means of precision and recall over"
 
 SHOWN = (("responsibility, 10 x 10 (the default)", "bands128"), ("minimal", "bins"))
 """Searches and resolutions whose figures are compared with those of before, beside ReX."""
 
 
 def row(name: str, resolution: str, recoveries: Mapping[str, Sequence[Recovery]]) -> str:
-    """A row of the table: means of precision and recall, and the median of queries, for each kind of cues."""
+    """A row of the table: means of precision and recall, and queries, for each kind of cues."""
     cells = []
     for of_cues in recoveries.values():
         precision, recall = np.mean([(each.precision, each.recall) for each in of_cues], axis=0)
-        queries = np.median([each.n_queries for each in of_cues])
+        queries = format_queries([each.n_queries for each in of_cues])
         digits = 2 if precision >= 0.01 else 4
-        cells.append(f"{precision:.{digits}f}, {recall:.2f}, {queries:.0f}")
+        cells.append(f"{precision:.{digits}f}, {recall:.2f}, {queries}")
     return f"| {name} | {resolution} | " + " | ".join(cells) + " |"
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 from harness.dataset import card
 from harness.dataset.card import format_estimate, markdown_table
 from harness.dataset.paths import VERDICTS
+from harness.dataset.query_counts import QUERIES, format_queries
 from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.errors import BadInput
@@ -236,12 +237,12 @@ def _signals(suite: Suite, task: str) -> str:
                     str(len(of_family) - len(real)),
                     f"{median(sizes):,.0f} ({min(sizes):,} to {max(sizes):,})",
                     f"{100 * median(sizes) / len(real[0].mask):.2g} %",
-                    f"{median(queries):,.0f}",
+                    format_queries(queries),
                     str(sum(s.guarantee == "budget_spent" for s in real)),
                 ]
             )
     heads = ["reference", "family", "signals", "of these degenerate", "kept, median (range)"]
-    return markdown_table([*heads, "share of all", "queries a clip", "budget spent"], rows)
+    return markdown_table([*heads, "share of all", QUERIES, "budget spent"], rows)
 
 
 def rejected_alone(frame: pd.DataFrame, headline: str) -> dict[str, Estimate]:

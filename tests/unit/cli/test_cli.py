@@ -614,7 +614,7 @@ def test_extract_as_json_is_the_record_and_talk_goes_to_stderr(
     assert run("extract", world / "ear", *options) == 0
     said = capsys.readouterr()
     assert said.out == ""
-    assert "minimal@bins: 1 signal" in said.err
+    assert "minimal@bins: 1 signal, 1 of them degenerate\n" in said.err
 
 
 def test_draws_a_seed_and_atoms_are_in_the_ids_and_in_the_manifest(

@@ -18,6 +18,7 @@ import yaml
 
 from harness import audio, cli
 from harness.dataset import card, download, licences, parquet_io, parquet_schema, publish, suites, writer
+from harness.dataset.query_counts import format_queries
 from harness.domains import fft
 from harness.entries import store
 from harness.errors import BadCorpus, BadInput, BadSignals
@@ -306,7 +307,10 @@ def test_the_card_counts_what_is_there_and_says_what_the_data_card_says(tmp_path
     assert "1 of 2" not in text
     assert "# Toys" not in text
     kept = sorted(s.n_kept for s in found if s.family == MINIMAL)
-    assert f"| toys/a | {MINIMAL} | 1 | 3 | 0 | {kept[1]} ({kept[0]} to {kept[-1]}) |" in text
+    (row,) = (line for line in text.splitlines() if line.startswith(f"| toys/a | {MINIMAL} | 1 | 3 | 0 |"))
+    queries = format_queries([s.n_queries for s in found if s.family == MINIMAL])
+    assert f"| {kept[1]} ({kept[0]} to {kept[-1]}) |" in row
+    assert row.endswith(f"| {queries} |")
     assert "One extraction of each clip: how stable a signal is was not measured." in text
     assert "$" not in text
     declared = {f.name for f in parquet_schema.SIGNALS}

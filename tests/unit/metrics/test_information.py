@@ -16,15 +16,13 @@ from harness.extract.minimal import Minimal
 from harness.journal import Journal
 from harness.metrics.estimates import clip_weights
 from harness.metrics.information import (
-    N_MEL,
     divergence,
     entropy,
     equal_error_rate,
-    mask_bits,
-    mel_use,
+    equal_error_rates,
     mutual_information,
-    of_signal,
 )
+from harness.metrics.signal_measures import N_MEL, mask_bits, mel_use, of_signal
 from harness.metrics.transfer_curve import curve_of, median_over_clips, stable_level
 from harness.types import Clip, LabelMap
 
@@ -420,6 +418,17 @@ def test_equal_error_rates_by_hand():
     assert equal_error_rate(np.array([0.1, 0.2, 0.8, 0.9]), truth) == 1
     assert equal_error_rate(np.array([0.9, 0.3, 0.6, 0.1]), truth) == 0.5
     assert equal_error_rate(np.full(4, 0.5), truth) == 0.5
+
+
+def test_equal_error_rates_of_samples_are_those_of_the_scores_that_they_repeat():
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 9, 40):
+        for n_scores in (2, 50):
+            scores, truth = rng.integers(n_scores, size=n) / 7, rng.random(n) < 0.4
+            times = rng.multinomial(n, np.full(n, 1 / n), size=50)
+            each = [equal_error_rate(np.repeat(scores, t), np.repeat(truth, t)) for t in times]
+            expected = np.array([np.nan if rate is None else rate for rate in each])
+            np.testing.assert_array_equal(equal_error_rates(scores, truth, times.astype(float)), expected)
 
 
 SIZES = np.array([[1, 2, 4, 8]] * 8)

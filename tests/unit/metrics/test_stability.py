@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.metrics.estimates import clip_weights
-from harness.metrics.stability import jaccard, stability_of
+from harness.metrics.stability import jaccard, of_signals, stability_of
 from harness.types import LabelMap, ModelRef, signal_id
 from tests.helpers.families import FAMILIES
 
@@ -56,8 +56,8 @@ class ToySuite:
     def signal_lines(self, task, slug):
         return self.lines
 
-    def signal_record(self, task, slug, name):
-        return SimpleNamespace(mask=self.masks[name])
+    def mask(self, task, slug, name):
+        return self.masks[name]
 
 
 def judge(name, rejected, suite, labels=LABELS, weights=None):
@@ -79,7 +79,8 @@ def judge(name, rejected, suite, labels=LABELS, weights=None):
 
 
 def stability(suite, *judges):
-    return stability_of(suite, "toy", REFERENCE, HEADLINE, judges, WEIGHTS)
+    on_signals = [(ref, labels, of_signals(verdicts)) for ref, labels, verdicts in judges]
+    return stability_of(suite, "toy", REFERENCE, HEADLINE, on_signals, WEIGHTS)
 
 
 def test_two_draws_of_two_clips_by_hand():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from harness.metrics.information import N_MEL
+from harness.metrics.signal_measures import N_MEL
 from harness.types import Estimate, ModelRef
+from leaderboard.board.content_cache import ContentCache
 from leaderboard.plots.study_figures import draw
+from leaderboard.reports import study_report
 
 MODEL = ModelRef("toys/a", "a" * 64, "b" * 64)
 
@@ -49,3 +53,41 @@ def test_families_are_compared_in_a_figure_where_there_are_two() -> None:
     assert picture.startswith("<svg")
     study.families = study.families[:1]
     assert draw(study, "families") is None  # type: ignore[arg-type]
+
+
+def test_both_files_of_a_figure_have_one_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is computed once, and the SVG is the same with a PNG beside it as without."""
+    layouts = []
+    execute = ConstrainedLayoutEngine.execute
+    monkeypatch.setattr(
+        ConstrainedLayoutEngine, "execute", lambda self, fig: (layouts.append(fig), execute(self, fig))
+    )
+    with open(tmp_path / "figure.png", "wb") as png:
+        svg = draw(_study("minimal@bins"), "band-use", png)
+    assert len(layouts) == 1
+    assert draw(_study("minimal@bins"), "band-use") == svg
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_figure_of_an_unchanged_study_is_not_drawn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(
+        study_report, "draw", lambda study, name, png: (drawn.append(name), draw(study, name, png))[1]
+    )
+    study, cache = _study("minimal@bins"), ContentCache(tmp_path, "code")
+    first, again, changed, other_code = (
+        study_report._pictures(study, "band-use", content, results)
+        for content, results in [
+            ("a", cache),
+            ("a", ContentCache(tmp_path, "code")),
+            ("b", cache),
+            ("a", ContentCache(tmp_path, "other code")),
+        ]
+    )
+    assert first == again == changed == other_code
+    assert first is not None
+    assert set(first) == {"svg", "png"}
+    assert len(drawn) == 3
+    assert study_report._pictures(study, "families", "a", cache) is None
