@@ -74,9 +74,8 @@ def evaluate(
     report.html below --out. The same command continues a run that was cut off. With --limit or --ci-width the
     entry is partial and cannot be submitted.
 
-    With --held-back the model is also evaluated on signals that were kept back: one that was fitted to the
-    public ones has a higher lift on those. These entries are in DIR/.held-back. With --update-suite the entry
-    of a reference is also copied to SOURCE/verdicts, for the transfer matrix.
+    With --held-back it is also evaluated on signals that were kept back, in DIR/.held-back: a model fitted to
+    the public ones has a higher lift on those.
 
     Example: goodenough evaluate superb/hubert-large-superb-er --task emotion
 

@@ -48,7 +48,7 @@ MAX_DRAWS = 100
     "--search",
     "search_names",
     metavar="NAME[@ATOMS]",
-    help="responsibility, minimal [both], gradient; repeatable.",
+    help="Of responsibility, minimal [both], gradient.",
 )
 @click.option(
     "--completion",
@@ -121,8 +121,8 @@ def extract(
 ) -> None:
     """Extract the minimal sufficient signals of MODEL.
 
-    MODEL is a Hub id, a folder, or an adapter, FILE.py:CLASS. Another one with the same --out is added. The
-    same command continues a run that was cut off. --recipe names many models.
+    MODEL is a Hub id, a folder, or an adapter, FILE.py:CLASS; another is added to the same --out. The same
+    command continues. --recipe names many models.
 
     Example: goodenough extract MODEL --task emotion --corpus DIR --out signals/
     """

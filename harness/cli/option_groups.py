@@ -10,8 +10,8 @@ GROUPS = {
     "Input": (
         *("--task", "--signals", "--submissions", "--model", "--reference", "--corpus", "--split"),
         *("--limit", "--ci-width", "--shard", "--recompute", "--results"),
+        *("--recipe", "--dry-run", "--only", "--corpus-folder"),
     ),
-    "Recipe": ("--recipe", "--dry-run", "--only", "--corpus-folder"),
     "Search": (
         *("--outgoing", "--search", "--completion", "--robust", "--repetitions", "--seed", "--draws"),
         *("--budget", "--alpha", "--max-signals", "--contrastive"),
