@@ -66,21 +66,23 @@ def study(
     from harness.metrics.study import study_of
     from harness.schemas import to_json
     from leaderboard.reports import study_report as page
+    from leaderboard.reports.suite_measures import suite_measures
 
     suite = open_suite(source)
     tasks = named_tasks(suite, task_names) or list(suite.tasks)
     opening.adapter.refuse_without_adapter(*models)
     other_models = [opening.resolve(name) for name in models]
     given = [source.ref for source in other_models]
-    studies = []
+    studies, cache = [], cache_folder.cache()
     for task in tasks:
         roots = (out / "entries",) if recompute else (out / "entries", results)
         answers = _answers(suite, task, other_models, recompute, roots, label_map, opening)
         info(f"{task.name}: {plural(len(answers), 'model')}, computing statistics")
         with waiting(f"{task.name}: computing statistics"):
-            studies.append((study_of(suite, task, answers), answers))
+            measures = suite_measures(suite, task, cache)
+            studies.append((study_of(suite, task, answers, measures), answers))
     with waiting("writing the report"):
-        path = page.write(out, suite, studies, given, cache_folder.cache())
+        path = page.write(out, suite, studies, given, cache)
     if as_json:
         click.echo(json_text("[" + ",".join(to_json(result) for result, _ in studies) + "]"))
         return

@@ -112,18 +112,38 @@ class Study:
     """Whether the references' signals lie where a copy differs from its original; None without pairs."""
 
 
-def study_of(suite: Suite, task: Task, answers: Sequence[Answered]) -> Study:
+@dataclass(frozen=True)
+class SuiteMeasures:
+    """What a study measures of the signals of a task alone, whoever judges them."""
+
+    portraits: tuple[ReferenceProfile, ...]
+    """Of every reference in every family, by family."""
+    paired_evidence: tuple[PairedEvidence, ...] | None
+    """See `evidence_of`."""
+
+
+def measure_suite(suite: Suite, task: str) -> SuiteMeasures:
+    """Measure all signals of a task."""
+    return SuiteMeasures(profiles_of(suite, task), evidence_of(suite, task))
+
+
+def study_of(
+    suite: Suite, task: Task, answers: Sequence[Answered], measures: SuiteMeasures | None = None
+) -> Study:
     """Count everything: of every reference, and others, each with all verdicts on this suite.
+
+    The `measures` are those of `measure_suite`, made here where they are not given.
 
     Raises:
         ValueError: the models were not asked the same signals.
     """
+    measures = measure_suite(suite, task.name) if measures is None else measures
     counts = suite.counts(task.name)
     weights = clip_weights(sum(1 for _ in suite.clip_lines(task.name)), (task.name,))
     families = suite.families(task.name)
     names = {r.model.repo_id for r in suite.references(task.name)}
     in_order = sorted(answers, key=lambda a: (a[0].model.repo_id not in names, a[0].model.repo_id))
-    portraits = profiles_of(suite, task.name)
+    portraits = measures.portraits
     copies = {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in in_order}
     on_signals = [(entry.model, entry.label_map, of_signals(frame)) for entry, frame in in_order]
     return Study(
@@ -161,7 +181,7 @@ def study_of(suite: Suite, task: Task, answers: Sequence[Answered]) -> Study:
             }
             for family in families
         },
-        paired_evidence=evidence_of(suite, task.name),
+        paired_evidence=measures.paired_evidence,
     )
 
 
