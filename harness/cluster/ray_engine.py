@@ -106,7 +106,6 @@ class RayEngine:
         """See `extract.runner.extract`; the listener was opened here."""
         assert isinstance(listener, _RemoteClassifier)  # noqa: S101
         results = {line["clip_id"]: pack(line) for line in journal.items}
-        journal.items.clear()
         progress(len(results), 0)
         pending = without(clips, results)
         context = (reference, label_map, tuple(searches), limits, sets, draws)

@@ -79,7 +79,6 @@ def extract(
         progress: told of clips and queries as they go.
     """
     results = {line["clip_id"]: pack(line) for line in journal.items}
-    journal.items.clear()
     progress(len(results), 0)
     pending = without(clips, results)
     if stand_ins is None:
