@@ -93,6 +93,8 @@ class Journal:
         """
         refuse_package(path)
         self.path = path
+        self.folder: Path | None = path.parent
+        """Where it lies; None for one that is in no file."""
         self.items = FinishedItems()
         """What was finished before, in order; to be gone through before the journal is closed."""
         self._has_items = False

@@ -253,6 +253,7 @@ class _MessageJournal(Journal):
 
     def __init__(self, messages: SimpleQueue[Any]) -> None:
         self.items = FinishedItems()
+        self.folder = None
         self._messages = messages
 
     def append(self, *items: dict[str, Any]) -> None:

@@ -59,3 +59,8 @@ def parts_of(clip: Clip, domain: str, masks: Mask) -> Waveform:
     signals = domain_of(clip, domain).keep(coefficients_of(clip, domain), masks)
     signals[masks.all(axis=1)] = clip.waveform
     return signals
+
+
+def clear() -> None:
+    """Keep nothing of any clip."""
+    _recent_clips.clear()

@@ -158,6 +158,10 @@ class Rows:
             _require_values(table)
             return table
 
+    def clear(self) -> None:
+        """Keep no group in memory."""
+        self._recent_groups.clear()
+
     def find(self, name: str) -> dict[str, Any] | None:
         """The row of that key.
 

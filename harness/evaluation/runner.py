@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.dataset import parquet_io
+from harness.dataset import clip_cache, parquet_io
 from harness.dataset.suites import Suite
 from harness.errors import NotValid
 from harness.evaluation import predict, stimuli, threshold_check
@@ -107,6 +109,10 @@ def evaluate(
         _proof(classifier, suite, task, units, cache)
         _judge(classifier, suite, task, cache, blocks, len(scope), progress, score, stop_rule, judge)
         proof = _proof(classifier, suite, task, units, cache)
+        # Sounds are no longer needed, and counting takes memory, too.
+        suite.clear_recent()
+        clip_cache.clear()
+        _return_free_memory()
         done_units = scope if ci_width is None else _known(units, cache)
         threshold_check.require_untuned(classifier.facts.adapter, done_units, cache.answers, label_map)
         verdicts = LazyVerdicts(done_units, cache.answers, label_map, task)
@@ -116,6 +122,12 @@ def evaluate(
         return Result(entry, verdicts)
     finally:
         cache.close()
+
+
+def _return_free_memory() -> None:
+    """Give back what is free between the blocks of the heap, which Arrow would not use; of glibc alone."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _scope(

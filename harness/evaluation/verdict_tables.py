@@ -1,4 +1,4 @@
-"""The verdicts of an evaluation as tables that are made one at a time, in memory that does not grow with them."""
+"""The verdicts of an evaluation as tables, one at a time in memory."""
 
 from __future__ import annotations
 

@@ -340,8 +340,10 @@ def test_neither_order_nor_batch_nor_a_restart_changes_a_draw(
     cut = Journal(tmp_path / "cut", {}, "")
     extracted(clips[:6], label_map, cut, draws=THREE)
     cut.close()
+    lines = (tmp_path / "cut").read_bytes().splitlines(keepends=True)
+    (tmp_path / "cut").write_bytes(b"".join(lines[:4]))
     again = Journal(tmp_path / "cut", {}, "")
-    del again.items[3:]
+    assert len(again.items) == 3
     assert same(whole, extracted(clips[:6], label_map, again, draws=THREE))
     again.close()
 
