@@ -58,7 +58,7 @@ class Results(LazySequence[Extracted]):
     def __init__(self, clip_ids: Sequence[str], folder: Path | None) -> None:
         """Begin without any; the file lies in the folder, or where temporary files do."""
         self._clip_ids = clip_ids
-        self._file = SpooledTemporaryFile(_MAX_BYTES, dir=folder and str(folder))  # noqa: SIM115 - open as long as they are used
+        self._file = SpooledTemporaryFile(_MAX_BYTES, dir=None if folder is None else str(folder))  # noqa: SIM115 - open as long as they are used
         self._places: dict[str, tuple[int, int]] = {}
         weakref.finalize(self, self._file.close)
 
