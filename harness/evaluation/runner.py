@@ -119,6 +119,7 @@ def evaluate(
         run_counts = (time.monotonic() - start, len(done_units) - n_known, n_known)
         complete = len(done_units) == len(units)
         entry = _entry(classifier, label_map, suite, task, verdicts, proof, complete, run_counts)
+        _return_free_memory()
         return Result(entry, verdicts)
     finally:
         cache.close()

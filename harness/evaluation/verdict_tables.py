@@ -13,8 +13,8 @@ from harness.evaluation.units import Unit
 from harness.tasks import Task
 from harness.types import LabelMap
 
-_ROWS_AT_ONCE = 1 << 13
-"""Verdicts in a table, give or take those of a unit: 3 MB."""
+_ROWS_AT_ONCE = 1 << 12
+"""Verdicts in a table, give or take those of a unit: 1.5 MB."""
 
 
 @dataclass(frozen=True, eq=False)
