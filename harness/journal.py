@@ -16,11 +16,13 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -40,8 +42,8 @@ _DAMAGED_SUFFIX = ".damaged"
 class _Content:
     is_ours: bool
     """Whether it is of this work."""
-    items: list[dict[str, Any]]
-    """What was finished, in order."""
+    bounds: Sequence[int]
+    """Where the line of each finished item begins and ends, one after the other."""
     n_damaged: int
     """Whole lines that do not hold."""
     is_current: bool
@@ -50,6 +52,22 @@ class _Content:
     """Up to the end of the last whole line."""
     other: dict[str, Any] | None
     """The work it is of, where that is another one."""
+
+
+class FinishedItems(Iterable[dict[str, Any]], Sized):
+    """What was finished, in order; each item is read from the file when its turn comes."""
+
+    def __init__(self, file: BinaryIO | None = None, bounds: Sequence[int] = ()) -> None:
+        """Take an open file, and where the line of each item begins and ends; without one there are none."""
+        self._file, self._bounds = file, bounds
+
+    def __len__(self) -> int:
+        return len(self._bounds) // 2
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for start, end in zip(self._bounds[::2], self._bounds[1::2], strict=True):
+            line = b"" if self._file is None else os.pread(self._file.fileno(), end - start, start)
+            yield json.loads(line if line.startswith(b"{") else line[9:])
 
 
 class Journal:
@@ -75,8 +93,10 @@ class Journal:
         """
         refuse_package(path)
         self.path = path
-        self.items: list[dict[str, Any]] = []
-        """What was finished before, in order."""
+        self.folder: Path | None = path.parent
+        """Where it lies; None for one that is in no file."""
+        self.items = FinishedItems()
+        """What was finished before, in order; to be gone through before the journal is closed."""
         self._has_items = False
         self._head = json.dumps(work, sort_keys=True).encode()
         self._lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
@@ -120,14 +140,17 @@ class Journal:
         if content.n_damaged:
             damage = plural(content.n_damaged, "damaged line")
             _LOG.warning("%s: %s left out; what it held is done again", self.path, damage)
-        self.items = content.items
-        self._has_items = bool(content.items)
+        self.items = FinishedItems(self._file, content.bounds)
+        self._has_items = bool(content.bounds)
         if content.is_current:
             self._cut(content.n_bytes)
             return
-        lines = [self._head, *(json.dumps(item).encode() for item in content.items)]
-        data = b"".join(_line_with_checksum(line, self._head, i == 0) for i, line in enumerate(lines))
-        self._replace(lambda: replace_file(self.path, data))
+        items = [self._head, *(json.dumps(item).encode() for item in self.items)]
+        lines = [_line_with_checksum(line, self._head, i == 0) for i, line in enumerate(items)]
+        self._replace(lambda: replace_file(self.path, b"".join(lines)))
+        ends = list(accumulate(map(len, lines)))
+        bounds = array("q", [bound for pair in pairwise(ends) for bound in pair])
+        self.items = FinishedItems(self._file, bounds)
 
     def append(self, *items: dict[str, Any]) -> None:
         """Add finished items; they are on disk when this returns.
@@ -184,7 +207,7 @@ class Journal:
         self._end += len(data)
 
 
-def finished_items(path: Path, work: Mapping[str, Any]) -> list[dict[str, Any]]:
+def finished_items(path: Path, work: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The finished items of a journal that another process may be writing; none if it is of other work.
 
     Raises:
@@ -193,9 +216,9 @@ def finished_items(path: Path, work: Mapping[str, Any]) -> list[dict[str, Any]]:
     try:
         with open(path, "rb") as file:
             content = _content(file, json.dumps(dict(work), sort_keys=True).encode(), lambda item: None)
+            yield from FinishedItems(file, () if content is None else content.bounds)
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
-    return [] if content is None else content.items
 
 
 def remove_stale_locks(folder: Path, pattern: str) -> None:
@@ -226,7 +249,7 @@ def _content(
         is_ours = first == _line_with_checksum(head, head, True)
         if identity is not None and first != _line_with_checksum(first[9:-1], first[9:-1], True):
             identity = None
-    items, n_damaged, n_bytes = [], 0, len(first)
+    bounds, n_damaged, n_bytes = array("q"), 0, len(first)
     for line in lines if is_ours or has_checksums else ():
         if not line.endswith(b"\n"):
             break
@@ -236,12 +259,12 @@ def _content(
         if item is None or not _passes(check, item):
             n_damaged += 1
         else:
-            items.append(item)
+            bounds.extend((n_bytes - len(line), n_bytes))
     # Where the first line alone is damaged, the others say by their checksums that they are of this work.
-    if not is_ours and items:
+    if not is_ours and bounds:
         is_ours, n_damaged = True, n_damaged + 1
     is_current = has_checksums and not n_damaged
-    return _Content(is_ours, items, n_damaged, is_current, n_bytes, None if is_ours else identity)
+    return _Content(is_ours, bounds, n_damaged, is_current, n_bytes, None if is_ours else identity)
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
@@ -266,9 +289,20 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         BadInput: it cannot be written.
     """
+    with replaced_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which replaces the one at `path` when the block ends without an error.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
     try:
         with whole(path) as part, open(part, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,14 @@ class Result:
         """Take what the evaluation gave."""
         self.entry: Entry = result.entry
         """Who, what, how, and the scorecard: what `submissions/` holds."""
-        self.verdicts: pd.DataFrame = result.frame()
-        """A row for each stimulus that the model was asked, with the columns of `verdicts.parquet`."""
         self.suite = suite
         """What it was evaluated on."""
-        self._table = result.verdicts
+        self._result = result
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """A row for each stimulus that the model was asked, with the columns of `verdicts.parquet`."""
+        return self._result.frame()
 
     @property
     def lift(self) -> Difference:
@@ -89,7 +93,7 @@ class Result:
         from leaderboard.reports import entry_report
 
         root = Path(folder) if self.entry.complete else Path(folder, PARTIAL)
-        path = store.write(root, self.entry, self._table)
+        path = store.write(root, self.entry, self._result.lazy_verdicts)
         entry_report.write(path / REPORT, self.entry, self.verdicts, self.suite._open)
         return path
 

@@ -81,4 +81,4 @@ def evaluate_cached(
         result = runner.evaluate(
             model.classifier, labels, suite, task, root, judge=model.backend.judge, progress=progress
         )
-    return store.write(root, result.entry, result.verdicts)
+    return store.write(root, result.entry, result.lazy_verdicts)

@@ -249,7 +249,7 @@ def _evaluate(
         root = out if result.entry.complete else out / PARTIAL
         # A report must be of the entry beside it.
         (root / result.entry.path / REPORT).unlink(missing_ok=True)
-        folder = store.write(root, result.entry, result.verdicts)
+        folder = store.write(root, result.entry, result.lazy_verdicts)
         entry, verdicts = result.entry, result.frame()
     if warning := polarity_warning(verdicts, labels, task):
         info(f"Warning: {warning}")

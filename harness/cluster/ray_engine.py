@@ -32,7 +32,7 @@ from harness.errors import BadCluster
 from harness.evaluation.predict import Answers, Candidate
 from harness.evaluation.units import Unit
 from harness.extract.certify import Extracted
-from harness.extract.journal_lines import Results, pack
+from harness.extract.journal_lines import Results
 from harness.extract.oracle import Listener
 from harness.extract.runner import Progress
 from harness.extract.search import Search
@@ -105,10 +105,11 @@ class RayEngine:
     ) -> Sequence[Extracted]:
         """See `extract.runner.extract`; the listener was opened here."""
         assert isinstance(listener, _RemoteClassifier)  # noqa: S101
-        results = {line["clip_id"]: pack(line) for line in journal.items}
-        journal.items.clear()
-        progress(len(results), 0)
-        pending = without(clips, results)
+        results = Results([clip_id for clip_id, _ in ids_and_lengths(clips)], journal.folder)
+        for line in journal.items:
+            results.add(line)
+        progress(len(results.finished), 0)
+        pending = without(clips, results.finished)
         context = (reference, label_map, tuple(searches), limits, sets, draws)
         for keys, content in self.pool.run(
             "extract", listener.model, context, self._chunks(pending, OtherClips(clips), draws)
@@ -117,9 +118,9 @@ class RayEngine:
                 progress(0, content)
                 continue
             journal.append(content)
-            results[content["clip_id"]] = pack(content)
+            results.add(content)
             progress(1, 0)
-        return Results(results[clip_id] for clip_id, _ in ids_and_lengths(clips))
+        return results
 
     def judge(
         self, candidate: Candidate, suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]]

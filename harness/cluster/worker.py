@@ -35,7 +35,7 @@ from harness.evaluation.units import Unit
 from harness.extract import runner
 from harness.extract.search import Search
 from harness.extract.search_task import Draws, Limits, Sets
-from harness.journal import Journal
+from harness.journal import FinishedItems, Journal
 from harness.models import heads
 from harness.models.checkpoints import resolve
 from harness.models.classifiers import Classifier
@@ -252,7 +252,8 @@ class _MessageJournal(Journal):
     """A journal whose lines are sent to the command, which writes the file."""
 
     def __init__(self, messages: SimpleQueue[Any]) -> None:
-        self.items = []
+        self.items = FinishedItems()
+        self.folder = None
         self._messages = messages
 
     def append(self, *items: dict[str, Any]) -> None:

@@ -61,3 +61,8 @@ def parts_of(clip: Clip, domain: str, masks: Mask, listener: object = None) -> W
     if is_whole.any():
         signals[is_whole] = clip.waveform
     return signals
+
+
+def clear() -> None:
+    """Keep nothing of any clip."""
+    _recent_clips.clear()

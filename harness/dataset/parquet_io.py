@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +19,7 @@ from harness.dataset import parquet_schema, untrusted_parquet
 from harness.dataset.recent_items import RecentItems
 from harness.disk_errors import pointer, whole
 from harness.errors import BadSignals
-from harness.journal import replace_file
+from harness.journal import replaced_file
 from harness.types import Verdict
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ _CACHED_BYTES = 1 << 22
 
 _SPLIT = MappingProxyType({name: name for name in ("p_expected", "energy_seen")} | {"p": "p.list.element"})
 """Columns of VERDICTS that are of many different numbers, and their paths in a file."""
+
+VERDICTS_PER_GROUP = 1 << 15
+"""Rows of verdicts in a group of their file: 10 MB in memory."""
 
 TEXTS = tuple(field.name for field in parquet_schema.VERDICTS if field.type == pa.string())
 """The columns of verdicts that are texts."""
@@ -158,6 +161,10 @@ class Rows:
             _require_values(table)
             return table
 
+    def clear(self) -> None:
+        """Keep no group in memory."""
+        self._recent_groups.clear()
+
     def find(self, name: str) -> dict[str, Any] | None:
         """The row of that key.
 
@@ -171,31 +178,115 @@ class Rows:
         return _records(group.slice(i, 1), self._optional_columns)[0]
 
 
-def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table) -> str:
-    """Write `verdicts.parquet`, from records or from a table of VERDICTS; returns the sha256 of the file."""
-    table = verdicts if isinstance(verdicts, pa.Table) else parquet_schema.verdict_table(verdicts)
-    data = _parquet_of(table).getvalue()
-    replace_file(path, data)
-    return hashlib.sha256(data).hexdigest()
+class VerdictTables(Protocol):
+    """Verdicts that are made a part at a time, as often as they are gone through."""
+
+    def __len__(self) -> int:
+        """How many verdicts there are."""
+        ...
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The verdicts in order, in tables of VERDICTS."""
+        ...
 
 
-def verdicts_sha256(table: pa.Table) -> str:
-    """The sha256 of the file that `write_verdicts` makes of a table."""
-    return hashlib.sha256(_parquet_of(table).getbuffer()).hexdigest()
+def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table | VerdictTables) -> str:
+    """Write `verdicts.parquet`, a group of rows at a time; returns the sha256 of the file.
+
+    The same verdicts give the same bytes, in whatever form and parts they come.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    if isinstance(verdicts, pa.Table):
+        tables = iter([verdicts])
+    elif isinstance(verdicts, Sequence):
+        tables = iter([parquet_schema.verdict_table(verdicts)])
+    else:
+        tables = verdicts.tables()
+    with replaced_file(path) as file, VerdictsFile(file) as verdicts_file:
+        for table in tables:
+            verdicts_file.append(table)
+    return verdicts_file.sha256
 
 
-def _parquet_of(table: pa.Table) -> io.BytesIO:
-    """Probabilities, a few of whose bytes vary, are split by byte: a quarter less than otherwise."""
-    buffer = io.BytesIO()
-    with_dictionary = [field.name for field in table.schema if field.name not in _SPLIT]
-    pq.write_table(
-        table,
-        buffer,
-        compression="zstd",
-        use_dictionary=with_dictionary,
-        use_byte_stream_split=list(_SPLIT.values()),
-    )
-    return buffer
+class VerdictsFile:
+    """The bytes of a `verdicts.parquet`, made as the verdicts come.
+
+    Rows are in groups of VERDICTS_PER_GROUP, each full but the last; probabilities, a few of whose bytes
+    vary, are split by byte: a quarter less than otherwise.
+    """
+
+    def __init__(self, file: BinaryIO | None = None) -> None:
+        """Begin, in a file open for writing; without one only the hash is made. Use it as a context."""
+        self._sink = _HashingFile(file)
+        self._writer: pq.ParquetWriter | None = None
+        self._pending: list[pa.Table] = []
+        self._n_pending = 0
+        self.n_rows = 0
+        """Verdicts so far."""
+
+    def __enter__(self) -> VerdictsFile:
+        return self
+
+    def append(self, table: pa.Table) -> None:
+        """Add verdicts, all of one schema."""
+        self._pending.append(table)
+        self._n_pending += len(table)
+        self.n_rows += len(table)
+        while self._n_pending > VERDICTS_PER_GROUP:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        rows = pa.concat_tables(self._pending)
+        self._pending = [rows.slice(VERDICTS_PER_GROUP)]
+        self._n_pending = len(self._pending[0])
+        group = rows.slice(0, VERDICTS_PER_GROUP).combine_chunks()
+        del rows  # of what was copied nothing stays while the group is written
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._sink,
+                group.schema,
+                compression="zstd",
+                use_dictionary=[field.name for field in group.schema if field.name not in _SPLIT],
+                use_byte_stream_split=list(_SPLIT.values()),
+            )
+        self._writer.write_table(group, row_group_size=VERDICTS_PER_GROUP)
+        del group
+        pa.default_memory_pool().release_unused()
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
+            self._write_group()
+        if self._writer is not None:
+            self._writer.close()
+
+    @property
+    def sha256(self) -> str:
+        """Of the whole file; known when the context is left."""
+        return self._sink.digest.hexdigest()
+
+
+class _HashingFile(io.RawIOBase):
+    """A file that is written from its beginning to its end, and its sha256."""
+
+    def __init__(self, file: BinaryIO | None) -> None:
+        self.digest = hashlib.sha256()
+        self._file = file
+        self._n_bytes = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._n_bytes
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        if self._file is not None:
+            self._file.write(data)
+        self._n_bytes += len(data)
+        return len(data)
 
 
 def verdicts(

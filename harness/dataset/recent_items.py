@@ -36,3 +36,9 @@ class RecentItems(Generic[K, V]):
             self._size += self._size_of(item)
             while self._size > self._max_size and len(self._items) > self._least:
                 self._size -= self._size_of(self._items.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        """Keep none of them."""
+        with self._lock:
+            self._items.clear()
+            self._size = 0

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from sys import intern
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,9 @@ _CONTENT = ("sha256", "mask", "levels", "seed", "survival")
 _SHARED = ("clip_id", "family", "truth", "expected")
 """Texts that many lines have in common: each is in memory once."""
 
+_SHARED_IN_FILE = ("n_samples", "sample_rate_hz", "p_clip")
+"""Numbers that many lines of a file have in common."""
+
 
 def read(path: Path) -> Iterator[parquet_schema.SignalLine]:
     """The lines of a file of signals, degenerate ones included.
@@ -24,11 +28,13 @@ def read(path: Path) -> Iterator[parquet_schema.SignalLine]:
     Raises:
         BadSignals: see `parquet_io.read_rows`.
     """
+    shared: dict[Any, Any] = {}
     for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, (*_COLUMNS, *_CONTENT)):
         digest = hashlib.sha256(row["sha256"].encode() + np.array(row["mask"], dtype="<i4").tobytes())
         digest.update(row["expected"].encode() + (row["levels"] or b"") + b"%d" % row["seed"])
         fields = {name: row[name] for name in _COLUMNS} | {"p_clip": tuple(row["p_clip"])}
         fields |= {name: intern(text) for name in _SHARED if (text := fields[name]) is not None}
+        fields |= {name: shared.setdefault(fields[name], fields[name]) for name in _SHARED_IN_FILE}
         yield parquet_schema.SignalLine(
             **fields,
             robust=parquet_schema.robust_of(row),

@@ -224,6 +224,12 @@ class Suite:
             raise BadSignals(f"{self.name} has no signal {signal_id} in {path}")
         return row
 
+    def clear_recent(self) -> None:
+        """Keep none of the clips and signals that were read last; what is asked for again is read again."""
+        self._recent_clips.clear()
+        for rows in list(self._open.values()):
+            rows.clear()
+
     def clips(self, task: str) -> dict[str, Clip]:
         """Clips of a task by id."""
         if task not in self._clips:

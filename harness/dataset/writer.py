@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def add_reference(
     clips: Sequence[Clip],
     signals: Iterable[SufficientSignal],
     *,
-    sets: Sequence[CausalSet] = (),
+    sets: Iterable[CausalSet] = (),
     masks_only: bool = False,
     in_order: bool = False,
 ) -> None:
@@ -116,7 +117,8 @@ def add_reference(
 
     The counts of the record are those of `signals`; `clips` are all that were looked at. Further sets replace
     those of the same families. With `masks_only` no audio of the signals is stored: it is rebuilt from the
-    clips. Signals that come `in_order` of clip_id, family and draw are in memory one at a time.
+    clips. Signals that come `in_order` of clip_id, family and draw, and sets in that of clip_id, family, kind
+    and ordinal, are in memory one at a time.
 
     Raises:
         BadSignals: see `open_for`.
@@ -131,6 +133,7 @@ def add_reference(
             _write_clips(root, suite, task, clips)
             if not in_order:
                 signals = sorted(signals, key=lambda s: (s.clip_id, s.family, s.draw))
+                sets = sorted(sets, key=_set_order)
             _write_signals(root, old, task, record, clips, signals, masks_only)
             _write_sets(root, suite, task, record, sets)
         except OSError as error:
@@ -162,17 +165,22 @@ def _write_signals(
 
 
 def _write_sets(
-    root: Path, suite: Suite | None, task: Task, record: ReferenceRecord, sets: Sequence[CausalSet]
+    root: Path, suite: Suite | None, task: Task, record: ReferenceRecord, sets: Iterable[CausalSet]
 ) -> None:
-    """Write the old sets of other families, and the new ones; no file where there are none."""
+    """Write the old sets of other families, and the new ones, in order; no file where there are none."""
     families = {c.family for c in record.counts}
     old = suite.causal_sets(task.name, record.model.slug) if suite is not None else iter(())
-    all_sets = [*(s for s in old if s.family not in families), *sets]
+    all_sets = heapq.merge((s for s in old if s.family not in families), sets, key=_set_order)
     path = sets_path(task.name, record.model.slug)
-    if all_sets or (suite is not None and path in suite.manifest.files):
-        all_sets.sort(key=lambda s: (s.clip_id, s.family, s.kind, s.ordinal))
-        rows, new = map(parquet_schema.set_row, all_sets), atomic_folder.new(root / path)
+    first = next(all_sets, None)
+    if first is not None or (suite is not None and path in suite.manifest.files):
+        present = chain(() if first is None else (first,), all_sets)
+        rows, new = map(parquet_schema.set_row, present), atomic_folder.new(root / path)
         parquet_io.write_rows(new, rows, parquet_schema.SETS, task.sample_rate_hz)
+
+
+def _set_order(causal_set: CausalSet) -> tuple[str, str, str, int]:
+    return causal_set.clip_id, causal_set.family, causal_set.kind, causal_set.ordinal
 
 
 def _row(signal: SufficientSignal, clip_of: Callable[[str], Clip] | None) -> dict[str, Any]:

@@ -39,11 +39,13 @@ _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[0-9a-f]{12}/[a-z0-9-]+@[0-9a-f
 """What `Entry.path` may be: three folders, none of which can lead out of the root."""
 
 
-def write(root: Path, entry: Entry, verdicts: Sequence[Verdict] | pa.Table) -> Path:
+def write(
+    root: Path, entry: Entry, verdicts: Sequence[Verdict] | pa.Table | parquet_io.VerdictTables
+) -> Path:
     """Write an entry; its count and hash of the verdicts are set here. Returns its folder.
 
-    The verdicts are the rows its scorecard was counted from, as records or as a table of
-    `parquet_schema.VERDICTS`.
+    The verdicts are the rows its scorecard was counted from, as records, as a table of
+    `parquet_schema.VERDICTS`, or in tables that are made one at a time.
 
     Raises:
         BadInput: the folder cannot be written, or the names in the entry make no path.

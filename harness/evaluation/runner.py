@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,15 +15,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.dataset import parquet_io
+from harness.dataset import clip_cache, parquet_io
 from harness.dataset.suites import Suite
 from harness.errors import NotValid
 from harness.evaluation import predict, stimuli, threshold_check
 from harness.evaluation.answer_cache import AnswerCache
 from harness.evaluation.running_score import RunningScore
 from harness.evaluation.units import Unit, evaluation_order, shard_of, units_of
-from harness.metrics.likeness import copies, likeness_of
-from harness.metrics.scorecard import summarise
+from harness.evaluation.verdict_tables import LazyVerdicts
+from harness.metrics.likeness import SignalCounts, copies, likeness_of_counts
+from harness.metrics.scorecard import Tally
 from harness.models.classifiers import Classifier
 from harness.provenance import run_settings, versions
 from harness.schemas import BatchProof, Entry
@@ -48,8 +51,13 @@ class Result:
     """The result of an evaluation; `entries.store.write` saves it."""
 
     entry: Entry
-    verdicts: pa.Table
-    """The rows it was counted from, with the columns of `parquet_schema.VERDICTS`."""
+    lazy_verdicts: LazyVerdicts
+    """The rows it was counted from, a table at a time."""
+
+    @property
+    def verdicts(self) -> pa.Table:
+        """All of these rows, with the columns of `parquet_schema.VERDICTS`; made anew each time."""
+        return self.lazy_verdicts.table()
 
     def frame(self) -> pd.DataFrame:
         """The verdicts, as `entries.store.verdicts` reads them."""
@@ -101,15 +109,26 @@ def evaluate(
         _proof(classifier, suite, task, units, cache)
         _judge(classifier, suite, task, cache, blocks, len(scope), progress, score, stop_rule, judge)
         proof = _proof(classifier, suite, task, units, cache)
+        # Sounds are no longer needed, and counting takes memory, too.
+        suite.clear_recent()
+        clip_cache.clear()
+        _return_free_memory()
         done_units = scope if ci_width is None else _known(units, cache)
         threshold_check.require_untuned(classifier.facts.adapter, done_units, cache.answers, label_map)
-        table = predict.verdict_table(done_units, cache.answers, label_map, task)
+        verdicts = LazyVerdicts(done_units, cache.answers, label_map, task)
         run_counts = (time.monotonic() - start, len(done_units) - n_known, n_known)
         complete = len(done_units) == len(units)
-        entry = _entry(classifier, label_map, suite, task, table, proof, complete, run_counts)
-        return Result(entry, table)
+        entry = _entry(classifier, label_map, suite, task, verdicts, proof, complete, run_counts)
+        _return_free_memory()
+        return Result(entry, verdicts)
     finally:
         cache.close()
+
+
+def _return_free_memory() -> None:
+    """Give back what is free between the blocks of the heap, which Arrow would not use; of glibc alone."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _scope(
@@ -295,13 +314,22 @@ def _entry(
     label_map: LabelMap,
     suite: Suite,
     task: Task,
-    table: pa.Table,
+    verdicts: LazyVerdicts,
     proof: BatchProof,
     complete: bool,
     run_counts: tuple[float, int, int],
 ) -> Entry:
-    references = suite.counts(task.name)
-    likeness = likeness_of(_likeness_rows(table), task, label_map, suite)
+    references, headline = suite.counts(task.name), suite.headline(task.name)
+    clips = parquet_io.frame_of(verdicts.of_clips())
+    tally = Tally(clips, task, classifier.ref, references, label_map, headline)
+    counts = SignalCounts(label_map.covered, headline)
+    with parquet_io.VerdictsFile() as file:
+        for table in verdicts.tables():
+            file.append(table)
+            rows = _scorecard_rows(table)
+            counts.add(rows)
+            tally.add(rows)
+    likeness = likeness_of_counts(clips, counts, task, label_map, suite)
     return Entry(
         protocol=PROTOCOL,
         task=task.name,
@@ -310,30 +338,16 @@ def _entry(
         signals=suite.ref(task.name),
         references=references,
         label_map=label_map,
-        scorecard=summarise(
-            *(_scorecard_rows(table), task, classifier.ref, references, label_map),
-            suite.headline(task.name),
-            copies(likeness),
-        ),
+        scorecard=tally.scorecard(copies(likeness)),
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, *run_counts
         ),
         proof=proof,
         likeness=likeness,
         complete=complete,
-        n_verdicts=table.num_rows,
-        verdicts_sha256=parquet_io.verdicts_sha256(table),
+        n_verdicts=file.n_rows,
+        verdicts_sha256=file.sha256,
     )
-
-
-def _likeness_rows(table: pa.Table) -> pd.DataFrame:
-    """The verdicts that tell how similar two models are, and of those on signals no probabilities."""
-    columns = ["stimulus", "reference", "family", "clip_id", "expected", "predicted", "p"]
-    table = table.select(columns).filter(pc.is_in(table["stimulus"], pa.array(["whole", "signal"])))
-    whole = pc.equal(table["stimulus"], "whole")
-    p = pc.if_else(whole, table["p"], pa.scalar(None, table["p"].type))
-    frame: pd.DataFrame = table.set_column(len(columns) - 1, "p", p).to_pandas()
-    return frame
 
 
 def _scorecard_rows(table: pa.Table) -> pd.DataFrame:

@@ -54,7 +54,6 @@ class RunningScore:
         self._counts = {name: np.zeros(shape, dtype=np.int64) for name in ("signal", "swap")}
         self._is_heard = np.zeros(len(clip_ids), dtype=bool)
         self._task = label_map.task
-        self._weights = clip_weights(len(clip_ids), (self._task,))
 
     def learn(self, unit: Unit, answers: Answers) -> None:
         """Take in the answers to a unit."""
@@ -79,9 +78,10 @@ class RunningScore:
     def now(self) -> Snapshot:
         """The current estimates; clips that were not heard are resampled with the others, to no effect."""
         signal, swap = self._rates()
+        weights = clip_weights(len(self._row), (self._task,))
 
         def estimate(name: str, values: FloatArray) -> Estimate:
-            return clustered(values, self._weights, METRICS[name].kind)
+            return clustered(values, weights, METRICS[name].kind)
 
         return Snapshot(
             transfer=estimate("transfer", signal),

@@ -97,12 +97,15 @@ def _signals(
         others = sorted(clip_id for clip_id, other in class_of.items() if other != expected)
         return [clip_id for clip_id in others if clips[clip_id].n_samples == n_samples] or others
 
+    slug = reference.model.slug
+    lengths: dict[tuple[int, ...], tuple[int, ...]] = {}
     for line in lines:
         if line.degenerate:
             continue
         others = swap_clips(line.signal_id, eligible(line.expected, line.n_samples))
         rest_clips = () if line.rest_clip is None else (line.rest_clip,)
         sources = [clips[name].sha256 for name in (line.clip_id, *others, *rest_clips) if name in clips]
+        other_n_samples = tuple(clips[other].n_samples for other in others)
         yield Unit(
             # The id is part of it: it seeds the controls.
             _content("signal", line.signal_id, line.content_sha256, *sources),
@@ -110,14 +113,14 @@ def _signals(
             clip_id=line.clip_id,
             truth=line.truth,
             reference=reference.model.repo_id,
-            slug=reference.model.slug,
+            slug=slug,
             family=line.family,
             is_headline=line.family == headline,
             draw=line.draw,
             signal_id=line.signal_id,
             expected=line.expected,
             others=others,
-            other_n_samples=tuple(clips[other].n_samples for other in others),
+            other_n_samples=lengths.setdefault(other_n_samples, other_n_samples),
             robust=line.robust,
             rest_clip=line.rest_clip,
             n_stimuli=3 + len(others) + N_MATCHED + (N_LEVELS - 1 if line.has_levels else 0),

@@ -150,7 +150,7 @@ def add(
             raise NotValid(f"{classifier.ref.repo_id} has no signal on {corpus.name}: {reason}")
         order = sorted(range(len(clips)), key=lambda i: clips.lines[i].clip_id)
         signals = (signal for i in order for signal in results[i].signals)
-        causal_sets = [s for e in results for s in e.sets]
+        causal_sets = (causal_set for i in order for causal_set in results[i].sets)
         writer.add_reference(
             root, task, record, clips, signals, sets=causal_sets, masks_only=masks_only, in_order=True
         )

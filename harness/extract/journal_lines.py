@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import weakref
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -16,6 +20,9 @@ from harness.domains.masks import from_runs, runs
 from harness.extract.certify import Extracted
 from harness.families import n_coefficients
 from harness.types import CausalSet, Clip, Levels, Mask, Skipped, SufficientSignal
+
+_MAX_BYTES = 1 << 24
+"""Results together, compressed, above which they lie on disk."""
 
 
 def item(clip: Clip, result: Extracted) -> dict[str, Any]:
@@ -41,23 +48,39 @@ def from_item(item: dict[str, Any]) -> Extracted:
     return Extracted(tuple(signals), tuple(Skipped(**s) for s in item["skipped"]), tuple(sets))
 
 
-def pack(item: dict[str, Any]) -> bytes:
-    """An item in little memory: a mask of a clip of 30 s takes 240 kB."""
-    return zlib.compress(json.dumps(item).encode(), 1)
-
-
 class Results(LazySequence[Extracted]):
-    """The results of clips, each unpacked when it is asked for."""
+    """The results of clips, in the order of the clips, each unpacked when it is asked for.
 
-    def __init__(self, items: Iterable[bytes]) -> None:
-        """Take items as `pack` makes them."""
-        self._items = list(items)
+    Of a clip its place stays in memory: levels of 30 s take tens of kilobytes, a mask 240. The rest is in a
+    file without a name, which is gone with the process.
+    """
+
+    def __init__(self, clip_ids: Sequence[str], folder: Path | None) -> None:
+        """Begin without any; the file lies in the folder, or where temporary files do."""
+        self._clip_ids = clip_ids
+        self._file = SpooledTemporaryFile(_MAX_BYTES, dir=None if folder is None else str(folder))  # noqa: SIM115 - open as long as they are used
+        self._places: dict[str, tuple[int, int]] = {}
+        weakref.finalize(self, self._file.close)
+
+    def add(self, item: dict[str, Any]) -> None:
+        """Take in the result of a clip, as `item` makes it."""
+        data = zlib.compress(json.dumps(item).encode(), 1)
+        start = self._file.seek(0, os.SEEK_END)
+        self._file.write(data)
+        self._places[item["clip_id"]] = start, len(data)
+
+    @property
+    def finished(self) -> Collection[str]:
+        """clip_id of each result that is there."""
+        return self._places.keys()
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._clip_ids)
 
     def _item(self, index: int) -> Extracted:
-        return from_item(json.loads(zlib.decompress(self._items[index])))
+        start, n_bytes = self._places[self._clip_ids[index]]
+        self._file.seek(start)
+        return from_item(json.loads(zlib.decompress(self._file.read(n_bytes))))
 
 
 def _fields(record: SufficientSignal | CausalSet) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from harness.dataset.clip_sequence import ids_and_lengths, without
 from harness.dataset.completed import OtherClips, StandIns
 from harness.domains import fft
 from harness.extract.certify import Extracted, certify
-from harness.extract.journal_lines import Results, item, pack
+from harness.extract.journal_lines import Results, item
 from harness.extract.objectives import Logits, margin, probability
 from harness.extract.oracle import Listener, ask
 from harness.extract.search import Search
@@ -78,10 +78,11 @@ def extract(
         stand_ins: the clips that stand in for the rest of a clip; without it, others of these clips.
         progress: told of clips and queries as they go.
     """
-    results = {line["clip_id"]: pack(line) for line in journal.items}
-    journal.items.clear()
-    progress(len(results), 0)
-    pending = without(clips, results)
+    results = Results([clip_id for clip_id, _ in ids_and_lengths(clips)], journal.folder)
+    for line in journal.items:
+        results.add(line)
+    progress(len(results.finished), 0)
+    pending = without(clips, results.finished)
     if stand_ins is None:
         stand_ins = partial(OtherClips(clips).stand_ins, seed=draws.seed)
 
@@ -95,9 +96,9 @@ def extract(
 
     for clip, result in _stream(listener, label_map, pending, stand_ins, start, sets, progress):
         journal.append(line := item(clip, result))
-        results[clip.clip_id] = pack(line)
+        results.add(line)
         progress(1, 0)
-    return Results(results[clip_id] for clip_id, _ in ids_and_lengths(clips))
+    return results
 
 
 def _stream(

@@ -40,7 +40,9 @@ def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: 
     clip_ids = sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
     columns = np.searchsorted(clip_ids, clips["clip_id"].to_numpy(dtype=str))
     points = _macro(is_label, says_label, np.ones((1, n)))
-    draws = _macro(is_label, says_label, weights[:, columns])
+    # Where it is all clips, a copy would be as large as the weights.
+    is_all = np.array_equal(columns, np.arange(weights.shape[1]))
+    draws = _macro(is_label, says_label, weights if is_all else weights[:, columns])
     macro: list[Estimate] = [
         from_draws(float(point[0]), sample, n, n, (0.0, 1.0))
         for point, sample in zip(points, draws, strict=True)

@@ -7,6 +7,7 @@ model is run.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -37,23 +38,47 @@ def likeness_of(
 
     The verdicts are all answers of the candidate to the suite, with their probabilities.
     """
-    whole = verdicts[verdicts["stimulus"] == "whole"].set_index("clip_id")
-    signals = verdicts[
-        (verdicts["stimulus"] == "signal")
-        & (verdicts["family"] == suite.headline(task.name))
-        & verdicts["expected"].isin(sorted(label_map.covered))
-    ]
-    accepts = accepted(signals)
-    of_reference = signals["reference"].to_numpy(dtype=object)
+    counts = SignalCounts(label_map.covered, suite.headline(task.name))
+    counts.add(verdicts)
+    return likeness_of_counts(verdicts, counts, task, label_map, suite)
+
+
+class SignalCounts:
+    """Signals of the headline family and of classes that a candidate knows, and those it accepts."""
+
+    def __init__(self, covered: frozenset[str], headline: str) -> None:
+        """Begin without any; `covered` are the labels that the candidate knows."""
+        self._covered, self._headline = sorted(covered), headline
+        self.n_signals: Counter[str] = Counter()
+        """By repo_id of the reference."""
+        self.n_accepted: Counter[str] = Counter()
+        """Of these, accepted."""
+
+    def add(self, verdicts: pd.DataFrame) -> None:
+        """Count some verdicts."""
+        signals = verdicts[
+            (verdicts["stimulus"] == "signal")
+            & (verdicts["family"] == self._headline)
+            & verdicts["expected"].isin(self._covered)
+        ]
+        references = signals["reference"].to_numpy(dtype=object)
+        self.n_signals.update(references)
+        self.n_accepted.update(references[accepted(signals)])
+
+
+def likeness_of_counts(
+    clips: pd.DataFrame, counts: SignalCounts, task: Task, label_map: LabelMap, suite: Suite
+) -> tuple[NearCopy, ...]:
+    """`likeness_of`, from the verdicts on whole clips, with their probabilities, and counts of signals."""
+    whole = clips[clips["stimulus"] == "whole"].set_index("clip_id")
     likeness = []
     for reference in suite.references(task.name):
-        is_of_reference = of_reference == reference.model.repo_id
         clip_ids, agrees, ours, theirs = _on_clips(whole, task, label_map, suite, reference)
         likeness.append(
             NearCopy(
                 reference=reference.model,
-                n_signals=int(is_of_reference.sum()),
-                n_accepted=int((is_of_reference & accepts).sum()),
+                n_signals=counts.n_signals[reference.model.repo_id],
+                n_accepted=counts.n_accepted[reference.model.repo_id],
                 n_clips=len(clip_ids),
                 n_agreed=int(agrees.sum()),
                 correlation=_correlation(ours, theirs),

@@ -9,7 +9,7 @@ clip and reference are averaged and count once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -117,16 +117,52 @@ METRICS: MappingProxyType[str, Metric] = MappingProxyType({
 # fmt: on
 
 
+@dataclass(frozen=True, eq=False)
+class ClipAnswers:
+    """One candidate's answers to the whole clips of a task and to silence."""
+
+    whole: Mapping[str, str]
+    """Predicted label by clip_id."""
+    silence: Mapping[int, str]
+    """Predicted label by number of samples."""
+    silence_class: Mapping[int, str]
+    """The very class, as the model calls it, by number of samples."""
+    index: Mapping[str, int]
+    """Place of each clip_id in their order."""
+
+
+def clip_answers(verdicts: pd.DataFrame) -> ClipAnswers:
+    """The answers to whole clips and silence among some verdicts.
+
+    Raises:
+        ValueError: one of them with two verdicts.
+    """
+    verdicts = verdicts[verdicts["stimulus"].isin(["whole", "silence"])]
+    return ClipAnswers(
+        _answers(verdicts, "whole", "clip_id"),
+        _answers(verdicts, "silence", "n_samples"),
+        _answers(verdicts, "silence", "n_samples", "predicted_raw"),
+        {clip_id: i for i, clip_id in enumerate(clip_ids(verdicts))},
+    )
+
+
 def panel_of(
-    verdicts: pd.DataFrame, family: str, references: Sequence[ReferenceCounts], covered: frozenset[str]
+    verdicts: pd.DataFrame,
+    family: str,
+    references: Sequence[ReferenceCounts],
+    covered: frozenset[str],
+    clips: ClipAnswers | None = None,
 ) -> Panel:
     """A candidate's answers to the signals of some references of one family.
+
+    The answers to whole clips and silence are `clips`, or stand among the verdicts.
 
     Raises:
         ValueError: a stimulus with two verdicts, or a signal of a clip without a verdict.
     """
     import pandas as pd
 
+    clips = clip_answers(verdicts) if clips is None else clips
     verdicts = verdicts[_COLUMNS]
     column = {reference.model.repo_id: j for j, reference in enumerate(references)}
     rows = verdicts[
@@ -140,14 +176,7 @@ def panel_of(
     codes, ids = pd.factorize(rows["signal_id"])
     position = np.full(len(ids) + 1, -1)  # the last is that of no signal, whose code is -1
     position[codes[is_about["signal"]]] = np.arange(len(signals))
-    clip_answers, silence_answers = (
-        _answers(verdicts, "whole", "clip_id"),
-        _answers(verdicts, "silence", "n_samples"),
-    )
-    # Of all classes that are no label, or are one label, only the very class of silence counts.
-    silence_classes = _answers(verdicts, "silence", "n_samples", "predicted_raw")
-    clip_at = {clip_id: i for i, clip_id in enumerate(clip_ids(verdicts))}
-    if missing := sorted(set(signals["clip_id"]) - set(clip_at)):
+    if missing := sorted(set(signals["clip_id"]) - set(clips.index)):
         raise ValueError(f"signals of the clip {missing[0]!r}, which has no verdict as a whole")
     expected = signals["expected"].to_numpy(dtype=object)
     knows_class = np.asarray(signals["expected"].isin(sorted(covered)), dtype=np.float64)
@@ -161,7 +190,9 @@ def panel_of(
 
     def is_that_to_silence(group: pd.DataFrame) -> Any:
         """Whether each answer is that to silence of the same length."""
-        to_silence = np.array([silence_classes.get(n) for n in group["n_samples"].tolist()], dtype=object)
+        # Of all classes that are no label, or are one label, only the very class of silence counts.
+        n_samples = group["n_samples"].tolist()
+        to_silence = np.array([clips.silence_class.get(n) for n in n_samples], dtype=object)
         return group["predicted_raw"].to_numpy(dtype=object) == to_silence
 
     def single_answer(answers: Mapping[Any, str], keys: Any) -> FloatArray:
@@ -170,21 +201,34 @@ def panel_of(
         return np.where((knows_class == 1) & (predicted != None), predicted == expected, np.nan)  # noqa: E711 - by element
 
     return Panel(
-        n_clips=len(clip_at),
+        n_clips=len(clips.index),
         n_references=len(references),
-        clip=np.array([clip_at[c] for c in signals["clip_id"]], dtype=np.intp),
+        clip=np.array([clips.index[c] for c in signals["clip_id"]], dtype=np.intp),
         reference=np.array([column[name] for name in signals["reference"]], dtype=np.intp),
         expected=expected,
         knows_class=knows_class,
         acceptance={
             **{n: per_signal(n, accepted(group)) for n, group in by_stimulus.items()},
-            "whole": single_answer(clip_answers, signals["clip_id"]),
-            "silence": single_answer(silence_answers, signals["n_samples"]),
+            "whole": single_answer(clips.whole, signals["clip_id"]),
+            "silence": single_answer(clips.silence, signals["n_samples"]),
         },
         as_silence={n: per_signal(n, is_that_to_silence(group)) for n, group in by_stimulus.items()},
         visible=(signals["energy_seen"] >= VISIBLE).to_numpy(dtype=bool),
         robust=signals["robust"].to_numpy(dtype=bool, na_value=False),
     )
+
+
+def concatenate(panels: Sequence[Panel]) -> Panel:
+    """One panel of several, over the same clips and references, of different signals."""
+
+    def joined(name: str) -> Any:
+        values = [getattr(panel, name) for panel in panels]
+        if isinstance(values[0], Mapping):
+            return {key: np.concatenate([value[key] for value in values]) for key in values[0]}
+        return np.concatenate(values)
+
+    names = [field.name for field in fields(Panel) if field.name not in ("n_clips", "n_references")]
+    return replace(panels[0], **{name: joined(name) for name in names})
 
 
 def clip_ids(verdicts: pd.DataFrame) -> list[str]:

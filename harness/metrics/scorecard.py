@@ -20,7 +20,16 @@ from harness.families import in_order
 from harness.metrics import classification
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.metrics.estimates import clip_weights, clustered, wilson
-from harness.metrics.panels import METRICS, RATE_STIMULI, Metric, clip_ids, panel_of
+from harness.metrics.panels import (
+    METRICS,
+    RATE_STIMULI,
+    Metric,
+    Panel,
+    clip_answers,
+    clip_ids,
+    concatenate,
+    panel_of,
+)
 from harness.schemas import Cell, FamilyScore, Rates, ReferenceCounts, Scorecard
 from harness.tasks import Task
 from harness.types import MIN_COVERAGE, MIN_SIGNALS, Estimate, FloatArray, LabelMap, ModelRef
@@ -46,22 +55,75 @@ def summarise(
     Raises:
         ValueError: a stimulus with two verdicts, or a signal of a clip without a verdict.
     """
-    weights = resampling_weights(verdicts, task)
-    families = tuple(
-        _family_score(verdicts, task, family, candidate, of_family, label_map.covered, copies, weights)
-        for family in in_order((r.family for r in references), headline)
-        if (of_family := [r for r in references if r.family == family])
-    )
-    known_answer = _known_answer(verdicts, candidate, references)
-    reason = _unranked_because(families, headline, known_answer) or _imbalance(references, headline, task)
-    return Scorecard(
-        whole=classification.score(verdicts, task, label_map.covered, weights),
-        headline_family=headline,
-        families=families,
-        known_answer=known_answer,
-        ranked=reason is None,
-        unranked_because=reason,
-    )
+    tally = Tally(verdicts, task, candidate, references, label_map, headline)
+    tally.add(verdicts)
+    return tally.scorecard(copies)
+
+
+class Tally:
+    """Verdicts counted a part at a time: what `summarise` says of all of them together."""
+
+    def __init__(
+        self,
+        clips: pd.DataFrame,
+        task: Task,
+        candidate: ModelRef,
+        references: Sequence[ReferenceCounts],
+        label_map: LabelMap,
+        headline: str,
+    ) -> None:
+        """Begin with the verdicts on all whole clips and silences; others among them are passed over.
+
+        The other arguments are those of `summarise`.
+
+        Raises:
+            ValueError: a whole clip or a silence with two verdicts.
+        """
+        self._clips = clips[clips["stimulus"].isin(["whole", "silence"])]
+        self._answers = clip_answers(self._clips)
+        self._task, self._candidate, self._label_map = task, candidate, label_map
+        self._references, self._headline = references, headline
+        families = in_order((r.family for r in references), headline)
+        self._of_family = {family: [r for r in references if r.family == family] for family in families}
+        self._panels: dict[str, list[Panel]] = {
+            family: [] for family, of_family in self._of_family.items() if of_family
+        }
+        self._n_own = self._n_own_accepted = 0
+
+    def add(self, verdicts: pd.DataFrame) -> None:
+        """Count all verdicts on some signals.
+
+        Raises:
+            ValueError: a stimulus with two verdicts among them, or a signal of a clip without a verdict.
+        """
+        for family, panels in self._panels.items():
+            of_family, covered = self._of_family[family], self._label_map.covered
+            panels.append(panel_of(verdicts, family, of_family, covered, self._answers))
+        accepts = _accepts_own(verdicts, self._candidate, self._references)
+        self._n_own += len(accepts)
+        self._n_own_accepted += int(accepts.sum())
+
+    def scorecard(self, copies: Collection[str] = ()) -> Scorecard:
+        """Everything counted so far; there was at least one part."""
+        task, covered, headline = self._task, self._label_map.covered, self._headline
+        weights = resampling_weights(self._clips, task)
+        families = tuple(
+            _family_score(
+                concatenate(panels), task, family, self._candidate, self._of_family[family], copies, weights
+            )
+            for family, panels in self._panels.items()
+        )
+        known_answer = self._n_own_accepted / self._n_own if self._n_own else None
+        reason = _unranked_because(families, headline, known_answer)
+        reason = reason or _imbalance(self._references, headline, task)
+        return Scorecard(
+            whole=classification.score(self._clips, task, covered, weights),
+            headline_family=headline,
+            families=families,
+            known_answer=known_answer,
+            ranked=reason is None,
+            unranked_because=reason,
+        )
 
 
 def resampling_weights(verdicts: pd.DataFrame, task: Task) -> FloatArray:
@@ -131,16 +193,14 @@ def polarity_warning(verdicts: pd.DataFrame, label_map: LabelMap, task: Task) ->
 
 
 def _family_score(
-    verdicts: pd.DataFrame,
+    panel: Panel,
     task: Task,
     family: str,
     candidate: ModelRef,
     references: list[ReferenceCounts],
-    covered: frozenset[str],
     copies: Collection[str],
     weights: FloatArray,
 ) -> FamilyScore:
-    panel = panel_of(verdicts, family, references, covered)
     values = {name: metric.of(panel) for name, metric in METRICS.items()}
     applicable = panel.applicable
     tables = {name: panel.table(array) for name, array in values.items()}
@@ -239,17 +299,16 @@ def _has_enough(table: FloatArray, metric: Metric) -> NDArray[np.bool_]:
     return np.asarray((~np.isnan(table)).sum(axis=0) >= metric.min_signals)
 
 
-def _known_answer(
+def _accepts_own(
     verdicts: pd.DataFrame, candidate: ModelRef, references: Sequence[ReferenceCounts]
-) -> float | None:
-    """Share of the candidate's own signals that it accepts, over all families."""
+) -> NDArray[np.bool_]:
+    """(n,) which of the candidate's own signals it accepts, of all families."""
     own = {
         (r.model.repo_id, r.family) for r in references if r.model.weights_sha256 == candidate.weights_sha256
     }
     rows = verdicts[(verdicts["stimulus"] == "signal") & at_level_zero(verdicts)]
     is_own = [key in own for key in zip(rows["reference"], rows["family"], strict=True)]
-    rows = rows[is_own]
-    return float(accepted(rows).mean()) if len(rows) else None
+    return accepted(rows[np.array(is_own, dtype=bool)])
 
 
 def _unranked_because(

@@ -315,7 +315,7 @@ def _journals() -> list[bytes]:
 def _journal(path: Path) -> Any:
     from harness.journal import Journal, finished_items
 
-    items = finished_items(path, WORK)
+    items = list(finished_items(path, WORK))
     journal = Journal(path, dict(WORK), "delete that file")
     try:
         return items, list(journal.items)

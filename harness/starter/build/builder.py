@@ -186,7 +186,7 @@ def _verdicts(plan: Plan, step: Step, part: Path) -> None:
     label_map = labels.harmonise(classifier.class_names, task)
     suite = Suite(_panel(plan, task), NAME)
     result = runner.evaluate(classifier, label_map, suite, task, _answers())
-    store.write(part, result.entry, result.verdicts)
+    store.write(part, result.entry, result.lazy_verdicts)
 
 
 def _anchor(plan: Plan, step: Step, part: Path) -> None:
@@ -207,7 +207,7 @@ def _anchor(plan: Plan, step: Step, part: Path) -> None:
     for name, model in anchors.items():
         label_map = labels.harmonise(model.class_names, task)
         result = runner.evaluate(model, label_map, suite, task, _answers())
-        store.write(part / name, result.entry, result.verdicts)
+        store.write(part / name, result.entry, result.lazy_verdicts)
 
 
 def _answers() -> Path:

@@ -76,6 +76,7 @@ _SCORE = (
         "evaluation.stimuli",
         "placements",
         "evaluation.predict",
+        "evaluation.verdict_tables",
         "metrics.scorecard",
     ),
     "metrics.likeness",

@@ -213,7 +213,7 @@ def test_a_width_is_that_of_the_early_stop(
 
     def evaluate(*_: Any, **options: Any) -> runner.Result:
         asked.update(options)
-        return runner.Result(result.entry, result._table)
+        return result._result
 
     monkeypatch.setattr(runner, "evaluate", evaluate)
     ge.evaluate(model, suite, task=TASK, ci_width=0.06, progress=False)
@@ -348,7 +348,7 @@ def test_a_saved_result_is_byte_for_byte_what_the_command_writes(
     result: ge.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved = result.save(tmp_path / "saved")
-    done = runner.Result(result.entry, result._table)  # another run has another time of day
+    done = result._result  # another run has another time of day
     monkeypatch.setattr(runner, "evaluate", lambda *_, **__: done)
     command = ["evaluate", str(MODELS / MODEL), "--task", TASK, "--out", str(tmp_path / "written")]
     assert cli.run(command) == 0

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from pandas.testing import assert_frame_equal
 
 from harness.cli.submit import submit
 from harness.dataset import parquet_io
+from harness.dataset.parquet_schema import verdict_table
 from harness.entries import store
 from harness.errors import BadInput, NotValid
 from harness.schemas import Entry, to_json
@@ -50,6 +55,63 @@ def test_the_same_entry_is_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     again = store.write(tmp_path / "again", *MADE)
     for name in (store.ENTRY, store.VERDICTS):
         assert (again / name).read_bytes() == (folder / name).read_bytes()
+
+
+class _Parts:
+    """Verdicts in tables of so many rows."""
+
+    def __init__(self, verdicts: Sequence[Verdict], n: int) -> None:
+        self.verdicts, self.n = verdicts, n
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
+
+    def tables(self) -> Iterator[pa.Table]:
+        table = verdict_table(self.verdicts)
+        return (table.slice(start, self.n) for start in range(0, len(table), self.n))
+
+
+@pytest.mark.parametrize("per_group", [1 << 15, 50])
+def test_verdicts_in_parts_are_the_same_bytes(
+    tmp_path: Path, per_group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_io, "VERDICTS_PER_GROUP", per_group)
+    entry, verdicts = MADE
+    folder = store.write(tmp_path / "results", entry, verdicts)
+    for n in (1, 7, 50, 64, len(verdicts)):
+        again = store.write(tmp_path / f"of-{n}", entry, _Parts(verdicts, n))
+        assert (again / store.VERDICTS).read_bytes() == (folder / store.VERDICTS).read_bytes()
+        assert store.read(again) == store.read(folder)
+    assert_frame_equal(store.verdicts(folder), frame(verdicts))
+    n_groups = pq.ParquetFile(folder / store.VERDICTS).num_row_groups
+    assert n_groups == math.ceil(len(verdicts) / per_group)
+
+
+def test_verdicts_of_one_group_are_those_of_pyarrow(folder: Path, tmp_path: Path) -> None:
+    """Files of earlier versions, in which all verdicts are one group, would be written so today."""
+    split = {"p_expected": "p_expected", "energy_seen": "energy_seen", "p": "p.list.element"}
+    table = verdict_table(MADE[1])
+    pq.write_table(
+        table,
+        tmp_path / "whole.parquet",
+        compression="zstd",
+        use_dictionary=[name for name in table.column_names if name not in split],
+        use_byte_stream_split=list(split.values()),
+    )
+    assert (tmp_path / "whole.parquet").read_bytes() == (folder / store.VERDICTS).read_bytes()
+
+
+def test_verdicts_that_fail_halfway_leave_the_file_as_it_was(folder: Path) -> None:
+    class Failing(_Parts):
+        def tables(self) -> Iterator[pa.Table]:
+            yield next(super().tables())
+            raise KeyboardInterrupt
+
+    before = (folder / store.VERDICTS).read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        parquet_io.write_verdicts(folder / store.VERDICTS, Failing(MADE[1], 5))
+    assert (folder / store.VERDICTS).read_bytes() == before
+    assert sorted(os.listdir(folder)) == ["entry.json", "verdicts.parquet"]
 
 
 def test_entry_json_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

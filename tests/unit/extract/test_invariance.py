@@ -95,7 +95,7 @@ def test_logits_that_are_not_finite_end_the_run_and_nothing_is_certified(folder,
     monkeypatch.setattr(heads.Head, "_forward", overflowing)
     with pytest.raises(BadModel, match="not finite"):
         extracted(folder, clips, journal, 16)
-    assert journal.items == []
+    assert not journal.items
 
 
 def test_a_mask_on_the_card_is_the_mask_of_scipy_to_the_last_bit_but_one(clips):

@@ -11,7 +11,7 @@ import pytest
 
 from harness.dataset import suites
 from harness.dataset.suites import Suite
-from harness.metrics.likeness import copies, likeness_of
+from harness.metrics.likeness import SignalCounts, copies, likeness_of, likeness_of_counts
 from harness.schemas import NearCopy
 from harness.types import LabelMap, ModelRef
 from tests.helpers import toy_models
@@ -84,6 +84,15 @@ def answers(p_spoof: list[float], accepted: list[bool], label_map: LabelMap = MA
                 key = {"family": family, "stimulus": stimulus, "signal_id": f"c{i}:toys__a:{family}:0.1"}
                 rows.append({**signal, **key, "predicted": heard})
     return pd.DataFrame(rows)
+
+
+def test_signals_counted_a_part_at_a_time_give_the_same_likeness(suite: Suite) -> None:
+    verdicts = answers([0.9, 0.2, 0.4, 0.1], [True, True, False, True])
+    counts = SignalCounts(MAP.covered, suite.headline(TASK.name))
+    for i in range(len(verdicts)):
+        counts.add(verdicts.iloc[[i]])
+    whole = verdicts[verdicts["stimulus"] == "whole"]
+    assert likeness_of_counts(whole, counts, TASK, MAP, suite) == likeness_of(verdicts, TASK, MAP, suite)
 
 
 def test_likeness_by_hand(suite: Suite) -> None:

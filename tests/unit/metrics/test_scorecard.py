@@ -16,7 +16,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from harness.metrics.estimates import clustered, wilson
 from harness.metrics.panels import METRICS
-from harness.metrics.scorecard import lift_by_clip, polarity_warning, resampling_weights, summarise
+from harness.metrics.scorecard import Tally, lift_by_clip, polarity_warning, resampling_weights, summarise
 from harness.schemas import Rates, ReferenceCounts, Scorecard, from_json, to_json
 from harness.tasks import TASKS
 from harness.types import MIN_SIGNALS, N_MATCHED, N_SWAPS, LabelMap, ModelRef, Verdict
@@ -409,6 +409,19 @@ def test_levels_above_0_are_passed_over() -> None:
         assert summarise(with_levels, TASK, candidate, REFERENCES, MAP, HEADLINE) == summarise(
             verdicts, TASK, candidate, REFERENCES, MAP, HEADLINE
         )
+
+
+def test_verdicts_counted_a_part_at_a_time_give_the_same_scorecard() -> None:
+    verdicts = by_hand()
+    clips = verdicts[verdicts["signal_id"].isna()]
+    signals = verdicts[verdicts["signal_id"].notna()]
+    parts = [rows for _, rows in signals.groupby(["reference", "family", "clip_id"])]
+    assert len(parts) > 10
+    for candidate in (CANDIDATE, SECOND):
+        tally = Tally(clips, TASK, candidate, REFERENCES, MAP, HEADLINE)
+        for rows in (clips, *parts):
+            tally.add(rows)
+        assert tally.scorecard() == summarise(verdicts, TASK, candidate, REFERENCES, MAP, HEADLINE)
 
 
 def test_two_verdicts_on_one_stimulus_are_refused() -> None:
