@@ -105,7 +105,9 @@ class _Context:
     white_box: bool
     """The model is asked for slopes; not again once it gave none."""
 
-    def short_prefix(self, atoms: Order, rankings: list[Order], least: int = 1) -> Asking[Order | None]:
+    def short_prefix(
+        self, atoms: Order, rankings: list[Order], growth: float, least: int = 1
+    ) -> Asking[Order | None]:
         """A short sufficient prefix of one of some rankings of kept atoms, or of those by slope, if any."""
         if self.white_box:
             slope = yield Slope(mask_of(atoms, len(self.energy)))
@@ -113,7 +115,7 @@ class _Context:
             rankings = rankings if slope is None else [*_steepest(slope, self.energy, atoms), *rankings]
         return (
             yield from shortest_prefix(
-                rankings, len(self.energy), growth=4.0, at_once=1, least=least, most=_SHORT
+                rankings, len(self.energy), growth=growth, at_once=1, least=least, most=_SHORT
             )
         )
 
@@ -121,7 +123,7 @@ class _Context:
 def _searching(energy: FloatArray, rng: np.random.Generator, grid: Grid, *, white_box: bool) -> Searching:
     context = _Context(energy, grid, rng.permutation(len(energy)), white_box)
     atoms = yield from context.short_prefix(
-        np.arange(len(energy)), _rankings(energy, context.shuffled, grid, _SHORT + 1)
+        np.arange(len(energy)), _rankings(energy, context.shuffled, grid, _SHORT + 1), growth=2.0
     )
     if atoms is None:
         everything = np.arange(len(energy))
@@ -142,46 +144,49 @@ def _from_pieces(context: _Context) -> Asking[Order]:
     orders = _rankings(context.energy, context.shuffled, context.grid, n_atoms)
     smallest = np.arange(n_atoms)
     for n_pieces in _CUTS:
-        atoms, is_smaller = np.arange(n_atoms), True
-        while is_smaller:
-            n_before = len(atoms)
-            atoms, short = yield from _without_pieces(context, atoms, orders, n_pieces)
+        atoms, most_went = np.arange(n_atoms), True
+        while most_went:
+            atoms, short, most_went = yield from _without_pieces(context, atoms, orders, n_pieces)
             if short is not None:
                 return short
-            is_smaller = len(atoms) <= n_before / 2
         smallest = min(smallest, atoms, key=len)
-    sparse = yield from shortest_prefix(
-        orders, n_atoms, growth=4.0, at_once=1, least=_SHORT + 1, most=_SPARSE
-    )
-    if sparse is not None and len(sparse) < len(smallest):
-        return sparse
+        if len(smallest) > n_atoms / 2:  # what matters is everywhere: what is asked again costs nothing
+            sparse = yield from shortest_prefix(
+                orders, n_atoms, growth=2.0, at_once=1, least=2 * _SHORT, most=min(_SPARSE, n_atoms - 1)
+            )
+            if sparse is not None:
+                return sparse
     n_pieces = _PIECES
     while n_pieces < len(smallest):
-        n_before = len(smallest)
-        smallest, short = yield from _without_pieces(context, smallest, orders, n_pieces)
+        smallest, short, most_went = yield from _without_pieces(context, smallest, orders, n_pieces)
         if short is not None:
             return short
-        if len(smallest) > n_before / 2:
+        if not most_went:
             n_pieces *= 4  # few could go: smaller ones may
     return _within(orders[0], smallest)
 
 
 def _without_pieces(
     context: _Context, atoms: Order, orders: Sequence[Order], n_pieces: int
-) -> Asking[tuple[Order, Order | None]]:
-    """Some atoms without the pieces that could go, and a short sufficient part of what is left, if any."""
+) -> Asking[tuple[Order, Order | None, bool]]:
+    """Leave out those pieces of some atoms that can go.
+
+    Returns:
+        The atoms that are left; a short sufficient part of them, if any; whether at least half of the pieces
+        went.
+    """
     piece = _pieces(atoms, context.grid, n_pieces)
     loudest = np.argsort(-np.bincount(piece[atoms], context.energy[atoms]), kind="stable")
     pieces = yield from in_pieces(progression(loudest, len(loudest), max(1, len(loudest) // 4)), piece)
     atoms = np.flatnonzero(np.isin(piece, pieces))
     short = yield from context.short_prefix(
-        atoms, [_within(order, atoms) for order in orders], least=_SHORT // 4
+        atoms, [_within(order, atoms) for order in orders], growth=4.0, least=_SHORT // 4
     )
     if short is None:
         peaks = _peaks(context.energy, atoms, _PEAKS // 2)
         runs = [_around(peak, context.energy, atoms, _REACH) for peak in peaks]
         short = yield from first_sufficient(runs, len(context.energy))
-    return atoms, short
+    return atoms, short, len(pieces) <= len(loudest) / 2
 
 
 def _peaks(energy: FloatArray, atoms: Order, most: int) -> Order:
