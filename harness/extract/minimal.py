@@ -19,17 +19,17 @@ mattered to the whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from harness.domains import Grid, one_row
 from harness.extract.reduction import certify, first_sufficient, in_pieces, progression, shortest_prefix
-from harness.extract.search import Asking, Order, Searching, SearchResult, Slope, mask_of
+from harness.extract.search import Order, R, Searching, SearchResult, Slope, mask_of
 from harness.families import DEFAULT_RESOLUTIONS, MINIMAL
-from harness.types import FloatArray
+from harness.types import FloatArray, Mask
 
 _SHORT = 64
 """Atoms of a prefix that is taken at once."""
@@ -51,6 +51,9 @@ _PEAKS = 12
 
 _REGIONS = 64
 """Regions of the grid whose loudest atoms a ranking puts first."""
+
+_Part = Generator[Mask | Slope, Any, R]
+"""A part of the search, which asks for slopes, too."""
 
 _TINY = np.finfo(np.float64).tiny
 
@@ -107,7 +110,7 @@ class _Context:
 
     def short_prefix(
         self, atoms: Order, rankings: list[Order], growth: float, least: int = 1
-    ) -> Asking[Order | None]:
+    ) -> _Part[Order | None]:
         """A short sufficient prefix of one of some rankings of kept atoms, or of those by slope, if any."""
         if self.white_box:
             slope = yield Slope(mask_of(atoms, len(self.energy)))
@@ -138,7 +141,7 @@ def _searching(energy: FloatArray, rng: np.random.Generator, grid: Grid, *, whit
     return SearchResult(mask_of(atoms, len(energy)), Minimal.guarantee)
 
 
-def _from_pieces(context: _Context) -> Asking[Order]:
+def _from_pieces(context: _Context) -> _Part[Order]:
     """A short set from which pieces of the clip were left out, by one of several cuts; else the smallest."""
     n_atoms = len(context.energy)
     orders = _rankings(context.energy, context.shuffled, context.grid, n_atoms)
@@ -168,7 +171,7 @@ def _from_pieces(context: _Context) -> Asking[Order]:
 
 def _without_pieces(
     context: _Context, atoms: Order, orders: Sequence[Order], n_pieces: int
-) -> Asking[tuple[Order, Order | None, bool]]:
+) -> _Part[tuple[Order, Order | None, bool]]:
     """Leave out those pieces of some atoms that can go.
 
     Returns:
@@ -191,16 +194,18 @@ def _without_pieces(
 
 def _peaks(energy: FloatArray, atoms: Order, most: int) -> Order:
     """The loudest of some atoms, at most so many, each at least _REACH away from those before."""
-    loudest, peaks = atoms[np.argsort(-energy[atoms], kind="stable")], []
+    loudest = atoms[np.argsort(-energy[atoms], kind="stable")]
+    peaks: list[int] = []
     while len(loudest) and len(peaks) < most:
-        peaks.append(loudest[0])
+        peaks.append(int(loudest[0]))
         loudest = loudest[np.abs(loudest - loudest[0]) >= _REACH]
-    return np.array(peaks)
+    return np.array(peaks, dtype=np.int64)
 
 
-def _around(peaks: Order, energy: FloatArray, atoms: Order, reach: int) -> Order:
+def _around(peaks: Order | np.int64, energy: FloatArray, atoms: Order, reach: int) -> Order:
     """Those of some atoms that are so near to one of the peaks, the loudest first."""
-    near = atoms[np.abs(atoms[:, None] - peaks).min(axis=1) <= reach]
+    distance: Order = np.abs(atoms[:, None] - peaks).min(axis=1)
+    near = atoms[distance <= reach]
     return near[np.argsort(-energy[near], kind="stable")]
 
 
