@@ -1,9 +1,15 @@
 """Family `minimal`: a certified 1-minimal signal, down to single bins, black box or white.
 
-From coarse to fine. Where a short prefix of any of some rankings is sufficient, it is taken. Where none is,
-the kept part of the spectrum is cut into pieces, pieces are left out until none can go, and the rankings are
-tried again on what is left (Misherghi & Su, *HDD: Hierarchical Delta Debugging*, ICSE 2006). Of a short set,
-single atoms are left out until none can go: the certificate.
+A short sufficient set is looked for where it is cheap to find, in turn:
+
+1. the first atoms, at most _SHORT, of some rankings;
+2. neighbouring atoms around one of the peaks of the spectrum, or around several: a run of bins keeps the
+   envelope of its band, which single bins do not;
+3. both in what is left when the clip is cut into pieces and pieces are left out until none can go, for cuts
+   into few pieces first (Misherghi & Su, *HDD: Hierarchical Delta Debugging*, ICSE 2006);
+4. more atoms of the rankings; at last, smaller pieces of the smallest set so far.
+
+Of the set, the needed atoms are found by progression, and each is left out once more: the certificate.
 
 No ranking is short for all models: one that hears through a logarithm wants the loudest atom of every region,
 one that brings its input to unit variance may take any single atom, however quiet. The white-box search ranks
@@ -13,28 +19,41 @@ mattered to the whole.
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from harness.domains import Grid, one_row
-from harness.extract.reduction import delta_debug, in_pieces, progression, shortest_prefix
-from harness.extract.search import Asking, Order, Searching, SearchResult, Slope, mask_of
+from harness.extract.reduction import certify, first_sufficient, in_pieces, progression, shortest_prefix
+from harness.extract.search import Order, R, Searching, SearchResult, Slope, mask_of
 from harness.families import DEFAULT_RESOLUTIONS, MINIMAL
-from harness.types import FloatArray
+from harness.types import FloatArray, Mask
 
 _SHORT = 64
-"""Atoms of a prefix that is taken."""
+"""Atoms of a prefix that is taken at once."""
+
+_SPARSE = 1024
+"""Atoms of a prefix that is taken where no cut led to a short one."""
+
+_CUTS = (16, 32, 64)
+"""Pieces that a clip is cut into: the regions of its grid, then as many of equally many atoms."""
 
 _PIECES = 128
-"""Pieces that a longer set is cut into: at first the regions of its grid, then of equally many atoms."""
+"""Pieces that the smallest set is cut into in the end."""
+
+_REACH = 16
+"""Atoms between two peaks, at least, and those on either side that a run around one has."""
+
+_PEAKS = 12
+"""Peaks of a clip around which a run is tried; of what is left of it, half as many."""
 
 _REGIONS = 64
 """Regions of the grid whose loudest atoms a ranking puts first."""
 
-_ONE_BY_ONE = 4
-"""Needed atoms found one by one before others are left out in chunks."""
+_Part = Generator[Mask | Slope, Any, R]
+"""A part of the search, which asks for slopes, too."""
 
 _TINY = np.finfo(np.float64).tiny
 
@@ -77,37 +96,117 @@ class Gradient:
         return _searching(energy, rng, grid, white_box=True)
 
 
-def _searching(energy: FloatArray, rng: np.random.Generator, grid: Grid, *, white_box: bool) -> Searching:
-    n_atoms = len(energy)
-    atoms, n_pieces, is_single = np.arange(n_atoms), _PIECES, False
-    shuffled = rng.permutation(n_atoms)
-    orders = _rankings(energy, shuffled, grid, _SHORT + 1)
-    while not is_single:
-        slope_rankings: list[Order] = []
-        if white_box:
-            slope = yield Slope(mask_of(atoms, n_atoms))
-            white_box = slope is not None
-            slope_rankings = _steepest(slope, energy, atoms) if slope is not None else []
-        rankings = [*slope_rankings, *(_within(order, atoms) for order in orders)]
-        prefix = yield from shortest_prefix(
-            rankings, n_atoms, growth=2.0, at_once=1 if slope_rankings else 2, most=_SHORT
+@dataclass(eq=False)
+class _Context:
+    """What the parts of a search have in common."""
+
+    energy: FloatArray
+    """(n_atoms,)"""
+    grid: Grid
+    shuffled: Order
+    """Its atoms at random."""
+    white_box: bool
+    """The model is asked for slopes; not again once it gave none."""
+
+    def short_prefix(
+        self, atoms: Order, rankings: list[Order], growth: float, least: int = 1
+    ) -> _Part[Order | None]:
+        """A short sufficient prefix of one of some rankings of kept atoms, or of those by slope, if any."""
+        if self.white_box:
+            slope = yield Slope(mask_of(atoms, len(self.energy)))
+            self.white_box = slope is not None
+            rankings = rankings if slope is None else [*_steepest(slope, self.energy, atoms), *rankings]
+        return (
+            yield from shortest_prefix(
+                rankings, len(self.energy), growth=growth, at_once=1, least=least, most=_SHORT
+            )
         )
-        if prefix is not None:
-            atoms = prefix
-            break
-        if len(atoms) == n_atoms:
-            orders = _rankings(energy, shuffled, grid, n_atoms)
-        piece = _pieces(atoms, grid, n_pieces)
-        loudest = np.argsort(-np.bincount(piece[atoms], energy[atoms]), kind="stable")
-        is_single = len(loudest) == len(atoms)
-        pieces = yield from in_pieces(_reduce_pieces(loudest), piece)
-        if len(pieces) > len(loudest) / 2:
+
+
+def _searching(energy: FloatArray, rng: np.random.Generator, grid: Grid, *, white_box: bool) -> Searching:
+    context = _Context(energy, grid, rng.permutation(len(energy)), white_box)
+    atoms = yield from context.short_prefix(
+        np.arange(len(energy)), _rankings(energy, context.shuffled, grid, _SHORT + 1), growth=2.0
+    )
+    if atoms is None:
+        everything = np.arange(len(energy))
+        peaks = _peaks(energy, everything, 16)
+        runs = [_around(peak, energy, everything, _REACH) for peak in peaks[:_PEAKS]]
+        runs += [_around(peaks[:n], energy, everything, _REACH // 2) for n in (4, 8, 16)]
+        atoms = yield from first_sufficient(runs, len(energy))
+    if atoms is None:
+        atoms = yield from _from_pieces(context)
+    atoms = yield from progression(atoms, len(energy))
+    atoms = yield from certify(atoms, len(energy))
+    return SearchResult(mask_of(atoms, len(energy)), Minimal.guarantee)
+
+
+def _from_pieces(context: _Context) -> _Part[Order]:
+    """A short set from which pieces of the clip were left out, by one of several cuts; else the smallest."""
+    n_atoms = len(context.energy)
+    orders = _rankings(context.energy, context.shuffled, context.grid, n_atoms)
+    smallest = np.arange(n_atoms)
+    for n_pieces in _CUTS:
+        atoms, most_went = np.arange(n_atoms), True
+        while most_went:
+            atoms, short, most_went = yield from _without_pieces(context, atoms, orders, n_pieces)
+            if short is not None:
+                return short
+        smallest = min(smallest, atoms, key=len)
+        if len(smallest) > n_atoms / 2:  # what matters is everywhere: what is asked again costs nothing
+            sparse = yield from shortest_prefix(
+                orders, n_atoms, growth=2.0, at_once=1, least=2 * _SHORT, most=min(_SPARSE, n_atoms - 1)
+            )
+            if sparse is not None:
+                return sparse
+    n_pieces = _PIECES
+    while n_pieces < len(smallest):
+        smallest, short, most_went = yield from _without_pieces(context, smallest, orders, n_pieces)
+        if short is not None:
+            return short
+        if not most_went:
             n_pieces *= 4  # few could go: smaller ones may
-        atoms = np.flatnonzero(np.isin(piece, pieces))
-    else:
-        atoms = _within(orders[0], atoms)
-    atoms = yield from _reduce(atoms, n_atoms)
-    return SearchResult(mask_of(atoms, n_atoms), Minimal.guarantee)
+    return _within(orders[0], smallest)
+
+
+def _without_pieces(
+    context: _Context, atoms: Order, orders: Sequence[Order], n_pieces: int
+) -> _Part[tuple[Order, Order | None, bool]]:
+    """Leave out those pieces of some atoms that can go.
+
+    Returns:
+        The atoms that are left; a short sufficient part of them, if any; whether at least half of the pieces
+        went.
+    """
+    piece = _pieces(atoms, context.grid, n_pieces)
+    loudest = np.argsort(-np.bincount(piece[atoms], context.energy[atoms]), kind="stable")
+    pieces = yield from in_pieces(progression(loudest, len(loudest), max(1, len(loudest) // 4)), piece)
+    atoms = np.flatnonzero(np.isin(piece, pieces))
+    short = yield from context.short_prefix(
+        atoms, [_within(order, atoms) for order in orders], growth=4.0, least=_SHORT // 4
+    )
+    if short is None:
+        peaks = _peaks(context.energy, atoms, _PEAKS // 2)
+        runs = [_around(peak, context.energy, atoms, _REACH) for peak in peaks]
+        short = yield from first_sufficient(runs, len(context.energy))
+    return atoms, short, len(pieces) <= len(loudest) / 2
+
+
+def _peaks(energy: FloatArray, atoms: Order, most: int) -> Order:
+    """The loudest of some atoms, at most so many, each at least _REACH away from those before."""
+    loudest = atoms[np.argsort(-energy[atoms], kind="stable")]
+    peaks: list[int] = []
+    while len(loudest) and len(peaks) < most:
+        peaks.append(int(loudest[0]))
+        loudest = loudest[np.abs(loudest - loudest[0]) >= _REACH]
+    return np.array(peaks, dtype=np.int64)
+
+
+def _around(peaks: Order | np.int64, energy: FloatArray, atoms: Order, reach: int) -> Order:
+    """Those of some atoms that are so near to one of the peaks, the loudest first."""
+    distance: Order = np.abs(atoms[:, None] - peaks).min(axis=1)
+    near = atoms[distance <= reach]
+    return near[np.argsort(-energy[near], kind="stable")]
 
 
 def _pieces(atoms: Order, grid: Grid, n_pieces: int) -> Order:
@@ -120,18 +219,6 @@ def _pieces(atoms: Order, grid: Grid, n_pieces: int) -> Order:
     piece = np.full(n_atoms, -1)
     piece[atoms] = numbers
     return piece
-
-
-def _reduce_pieces(pieces: Order) -> Asking[Order]:
-    """Fewer pieces, not certified: the next set is cut out of them in any case."""
-    return delta_debug(pieces, len(pieces), size=len(pieces) // 8, certify=False)
-
-
-def _reduce(atoms: Order, n_atoms: int) -> Asking[Order]:
-    """A 1-minimal part of a sufficient mask whose atoms are `atoms`, most important first."""
-    essential, others = yield from progression(atoms, n_atoms, _ONE_BY_ONE)
-    ordered_atoms = np.concatenate([essential, others])
-    return (yield from delta_debug(ordered_atoms, n_atoms, size=len(others) // 8))
 
 
 def _within(order: Order, atoms: Order) -> Order:

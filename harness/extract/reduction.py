@@ -1,9 +1,9 @@
 """Making a sufficient set of atoms smaller until nothing of it can go.
 
 Three ways, one after the other: the shortest sufficient prefix of a ranking; progression, which finds the
-atoms of a small set one by one; delta debugging, which takes many away at a time and ends with every atom
-left out once, which is the certificate. Acceptance is not monotone (a larger mask may fail where a smaller
-one passes): each step starts from a mask that was asked and passed, and only the certificate proves anything.
+needed atoms one by one; the certificate, for which every atom is left out once. Acceptance is not monotone (a
+larger mask may fail where a smaller one passes): each step starts from a mask that was asked and passed, and
+only the certificate proves anything.
 
 Conventions: atoms are named by index, in arrays with the most important first. Every function is a part of a
 search (`search.Asking`): it asks masks in batches, whose number is the depth of the search.
@@ -16,21 +16,17 @@ from typing import cast
 
 import numpy as np
 
-from harness.extract.search import Asking, Order, R, prefix_sizes
-from harness.types import Mask
-
-_AT_ONCE = 64
-"""Masks in a batch of delta debugging."""
-
-_FEW = 8
-"""Prefixes in a batch of progression, from the smallest on."""
-
-_PARTS = 8
-"""Parts that progression cuts an interval of prefixes into, in a batch."""
+from harness.extract.search import Asking, Order, R, mask_of, prefix_sizes
 
 
 def shortest_prefix(
-    orders: Sequence[Order], n_atoms: int, *, growth: float = 1.15, at_once: int = 16, most: int | None = None
+    orders: Sequence[Order],
+    n_atoms: int,
+    *,
+    growth: float = 1.15,
+    at_once: int = 16,
+    least: int = 1,
+    most: int | None = None,
 ) -> Asking[Order | None]:
     """The shortest sufficient prefix of one ranking or several, on the grid of `prefix_sizes`.
 
@@ -42,12 +38,14 @@ def shortest_prefix(
         n_atoms: length of a mask.
         growth: from one size to the next.
         at_once: sizes in a batch.
+        least: the shortest that is asked.
         most: the longest that is wanted; everything when None.
 
     Returns:
         None where no prefix of at most `most` is sufficient.
     """
     sizes = prefix_sizes(len(orders[0]), growth)[:-1]
+    sizes = sizes[sizes >= least]
     if most is not None:
         sizes = sizes[sizes <= most]
     for batch in _batches(sizes, at_once):
@@ -62,68 +60,72 @@ def shortest_prefix(
     return orders[0] if most is None or len(orders[0]) <= most else None
 
 
-def progression(atoms: Order, n_atoms: int, most: int) -> Asking[tuple[Order, Order]]:
+def progression(atoms: Order, n_atoms: int, size: int | None = None) -> Asking[Order]:
     """Find needed atoms one by one: each is the last of the shortest prefix that passes with those before.
 
     Source: Marques-Silva, Janota, Belov, *Minimal Sets over Monotone Predicates in Boolean Formulae* (CAV
-    2013). A needed atom costs about `3.3 * log2(its rank)` queries: the cheapest way to a set of few.
-    Departure: an interval is cut into eight, not two: a third of the batches for more queries in each.
+    2013); the sizes of the steps as in generalized binary splitting (Hwang, *A Method for Detecting All
+    Defective Members in a Population by Group Testing*, JASA 67(339), 1972). The least important atoms go
+    first, in steps that double; one that fails is cut in halves; the next step is as long as the last gap
+    between two needed atoms. Such an atom costs about twice the binary logarithm of that gap.
 
     Args:
         atoms: atoms of a sufficient mask.
         n_atoms: length of a mask.
-        most: needed atoms after which to stop.
+        size: atoms of the first step; half of them when None.
 
     Returns:
-        The needed atoms, and others; together they are sufficient.
+        The needed atoms in the order in which they were found, together sufficient. Without monotony one of
+        them may be needed no longer: `certify`.
     """
-    essential, others = atoms[:0], atoms
-    while len(others) and len(essential) < most:
+    needed, others = atoms[:0], atoms
+    step = max(1, len(atoms) // 2) if size is None else size
+    while len(others):
         fails, passes = -1, len(others)
-        for batch in _batches(np.append(0, prefix_sizes(len(others), 2.0)[:-1]), _FEW):
-            answers = yield _with_prefixes(essential, others, batch, n_atoms)
-            if answers.any():
-                first = int(np.argmax(answers))
-                fails, passes = (int(batch[first - 1]) if first else fails), int(batch[first])
-                break
-            fails = int(batch[-1])
         while passes - fails > 1:
-            grid = np.unique(np.linspace(fails, passes, _PARTS + 1)[1:-1].astype(np.int64))
-            batch = grid[grid > fails]
-            answers = yield _with_prefixes(essential, others, batch, n_atoms)
-            ends = np.concatenate([[fails], batch, [passes]])
-            first = int(np.argmax(np.append(answers, True)))
-            fails, passes = int(ends[first]), int(ends[first + 1])
-        if passes == 0:
-            return essential, others[:0]
-        essential, others = np.append(essential, others[passes - 1]), others[: passes - 1]
-    return essential, others
+            middle = (fails + passes) // 2 if fails >= 0 else max(0, passes - step)
+            answers = yield mask_of(np.append(needed, others[:middle]), n_atoms)[None]
+            if not answers[0]:
+                fails = middle
+            else:
+                passes, step = middle, 2 * step
+        step = max(1, len(others) - passes)
+        needed, others = np.append(needed, others[passes - 1 : passes]), others[: max(0, passes - 1)]
+    return needed
 
 
-def delta_debug(atoms: Order, n_atoms: int, *, size: int = 1, certify: bool = True) -> Asking[Order]:
-    """Leave out chunks of atoms, then chunks of half the size, at last single atoms, until none can go.
-
-    Source: Zeller & Hildebrandt, *Simplifying and Isolating Failure-Inducing Input* (IEEE TSE 28(2), 2002).
-    Departure: the chunks of a size are left out in one batch, and of those that can go alone as many go as
-    can go together, the least important first.
+def certify(atoms: Order, n_atoms: int, at_once: int = 8) -> Asking[Order]:
+    """Leave out one atom after the other, round and round, until each failed to go since the last that went.
 
     Args:
-        atoms: atoms of a sufficient mask.
+        atoms: atoms of a sufficient mask; the last is left out first.
         n_atoms: length of a mask.
-        size: atoms of the first chunks.
-        certify: go on until every atom was left out in vain; otherwise each is left out once.
+        at_once: atoms in a batch, each left out alone; once one can go, those after it are asked again.
 
     Returns:
-        Atoms in the same order, together sufficient.
+        Atoms in the same order: a sufficient mask of which no single atom can be left out.
     """
-    size = max(1, min(size, len(atoms) // 2))
-    while True:
-        chunk = np.arange(len(atoms))[::-1] // size
-        atoms, is_smaller = yield from _leave_out(atoms, chunk, n_atoms)
-        if size > 1:
-            size //= 2
-        elif not (is_smaller and certify):
-            return atoms
+    at, n_failed = len(atoms) - 1, 0
+    while n_failed < len(atoms):
+        turn = [(at - i) % len(atoms) for i in range(min(at_once, len(atoms) - n_failed))]
+        answers = yield np.stack([mask_of(np.delete(atoms, i), n_atoms) for i in turn])
+        if answers.any():
+            last = turn[int(np.argmax(answers))]
+            atoms, n_failed = np.delete(atoms, last), 0
+        else:
+            last = turn[-1]
+            n_failed += len(turn)
+        at = last - 1
+    return atoms
+
+
+def first_sufficient(sets: Sequence[Order], n_atoms: int, at_once: int = 4) -> Asking[Order | None]:
+    """The first of some sets of atoms that is sufficient, if any; `at_once` are asked in a batch."""
+    for i in range(0, len(sets), at_once):
+        answers = yield np.stack([mask_of(atoms, n_atoms) for atoms in sets[i : i + at_once]])
+        if answers.any():
+            return sets[i + int(np.argmax(answers))]
+    return None
 
 
 def in_pieces(search: Asking[R], piece: Order) -> Asking[R]:
@@ -142,38 +144,5 @@ def in_pieces(search: Asking[R], piece: Order) -> Asking[R]:
             return cast(R, stop.value)
 
 
-def _leave_out(atoms: Order, chunk: Order, n_atoms: int) -> Asking[tuple[Order, bool]]:
-    """Leave each chunk out once, the least important, 0, first; what is left, and whether that is less."""
-    removable: list[int] = []
-    for batch in _batches(np.arange(chunk.max() + 1), _AT_ONCE):
-        answers = yield _masks_over(atoms, chunk != batch[:, None], n_atoms)
-        removable += batch[answers].tolist()
-    mask = np.ones(len(atoms), dtype=bool)
-    while removable:
-        halves = [removable[: len(removable) >> i] for i in range(len(removable).bit_length())]
-        trials = mask & np.stack([~np.isin(chunk, half) for half in halves])
-        answers = yield _masks_over(atoms, trials, n_atoms)
-        if answers.any():
-            largest = int(np.argmax(answers))
-            mask, removable = trials[largest], removable[len(halves[largest]) :]
-        else:
-            removable = removable[1:]
-    return atoms[mask], not mask.all()
-
-
 def _batches(items: Order, at_once: int) -> list[Order]:
     return np.split(items, range(at_once, len(items), at_once))
-
-
-def _with_prefixes(essential: Order, others: Order, sizes: Order, n_atoms: int) -> Mask:
-    """(len(sizes), n_atoms) the needed atoms with prefixes of the others."""
-    in_prefix = np.arange(len(others)) < sizes[:, None]
-    mask = np.pad(in_prefix, ((0, 0), (0, len(essential))), constant_values=True)
-    return _masks_over(np.append(others, essential), mask, n_atoms)
-
-
-def _masks_over(atoms: Order, choice: Mask, n_atoms: int) -> Mask:
-    """(m, n_atoms) masks of those of some atoms that are chosen, (m, len(atoms))."""
-    masks = np.zeros((len(choice), n_atoms), dtype=bool)
-    masks[:, atoms] = choice
-    return masks

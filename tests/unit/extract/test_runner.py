@@ -183,7 +183,7 @@ def test_progress_adds_up_to_all_clips_and_all_queries(clips, label_map, journal
 
 def test_a_spent_budget_is_said_and_the_signal_still_sufficient(label_map, journal):
     clip = clip_of("a", [0.1, 0.1, 0.9])
-    (result,) = extracted([clip], label_map, journal, searches=[Minimal()], limits=Limits(5))
+    (result,) = extracted([clip], label_map, journal, searches=[Minimal()], limits=Limits(2))
     (signal,) = result.signals
     assert signal.guarantee == "budget_spent"
     assert signal.margin >= MIN_MARGIN

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.extract.minimal import Gradient, Minimal
-from harness.extract.reduction import shortest_prefix
+from harness.extract.reduction import certify, first_sufficient, progression, shortest_prefix
 from harness.extract.responsibility import Responsibility
-from harness.extract.search import prefix_sizes
+from harness.extract.search import mask_of, prefix_sizes
 from tests.helpers.toy_functions import removable, solve, toys
 
 SEARCHES = [Minimal(), Gradient(), Responsibility(repetitions=3, splits=3)]
@@ -118,10 +118,57 @@ def test_the_shortest_prefix_is_not_fooled_by_an_island_of_failure():
     def sufficient(mask):
         return mask.sum() in (5, 6) or mask.sum() > 50
 
-    masks, found = next(search), None
-    while found is None:
+    found, _ = answered(search, sufficient)
+    assert found.tolist() == [0, 1, 2, 3, 4]
+
+
+def answered(part, sufficient):
+    """What a part of a search returns, and how many masks it asked."""
+    masks, n_asked = next(part), 0
+    while True:
+        n_asked += len(masks)
         try:
-            masks = search.send(np.array([sufficient(m) for m in masks]))
+            masks = part.send(np.array([sufficient(mask) for mask in masks]))
         except StopIteration as stop:
-            found = stop.value.tolist()
-    assert found == [0, 1, 2, 3, 4]
+            return stop.value, n_asked
+
+
+@pytest.mark.parametrize("size", [None, 1, 100])
+@given(st.sets(st.integers(0, 99), min_size=1, max_size=8))
+@settings(deadline=None)
+def test_progression_finds_exactly_the_needed_atoms(size, wanted):
+    found, n_asked = answered(progression(np.arange(100), 100, size), lambda mask: mask[list(wanted)].all())
+    assert found.tolist() == sorted(wanted, reverse=True)
+    assert n_asked <= 15 * (len(wanted) + 1)
+
+
+def test_progression_ends_as_soon_as_the_needed_atoms_are_enough():
+    found, n_asked = answered(progression(np.arange(64), 64), lambda mask: mask[0])
+    assert found.tolist() == [0]
+    assert n_asked == 7  # 32, 48 and so on to 63 of them, and all
+
+
+def test_the_certificate_asks_again_what_failed_before_an_atom_went():
+    def sufficient(mask):  # the first can only go once the second is gone
+        return mask[2] and (mask[0] or not mask[1])
+
+    found, n_asked = answered(certify(np.array([1, 0, 2]), 3), sufficient)
+    assert found.tolist() == [2]
+    assert n_asked == 6  # 2 fails, 0 fails, 1 goes; 2 fails, 0 goes; 2, alone, fails once more
+
+
+def test_the_first_sufficient_set_wins_and_later_batches_are_not_asked():
+    sets = [np.array([i]) for i in range(9)]
+    found, n_asked = answered(first_sufficient(sets, 9, at_once=4), lambda mask: mask[5] or mask[6])
+    assert (found.tolist(), n_asked) == ([5], 8)
+    assert answered(first_sufficient(sets, 9), lambda mask: False) == (None, 9)
+
+
+def test_minimal_finds_a_run_of_bins_around_a_peak():
+    """Twenty neighbours are needed together, around the fifth loudest of 4,000 atoms: no ranking is short."""
+    energy = np.random.default_rng(3).random(4000)
+    energy[[500, 1200, 2000, 2800, 3300]] = [50, 40, 30, 20, 10]
+    wanted = mask_of(np.arange(3290, 3310), 4000)
+    found, asked = solve(Minimal(), lambda mask: bool(mask[wanted].all()), energy)
+    np.testing.assert_array_equal(found.mask, wanted)
+    assert asked < 150

@@ -117,7 +117,7 @@ def test_a_search_by_slope_finds_sets_of_every_aim(label_map, journal):
 
 
 def test_a_spent_budget_leaves_a_set_that_is_still_what_it_says(label_map, journal):
-    result = found_in(two_tones(), label_map, journal, TwoToneModel(), limits=Limits(budget=5))
+    result = found_in(two_tones(), label_map, journal, TwoToneModel(), limits=Limits(budget=2))
     for s in result.sets:
         assert s.guarantee == "budget_spent"
         assert s.margin_without <= -MIN_MARGIN or s.kind == "disjoint"
