@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.dataset import parquet_io, parquet_schema
+from harness.types import N_LEVELS
 
 _COLUMNS = tuple(f.name for f in dataclasses.fields(parquet_schema.SignalLine))[:-3]
 _CONTENT = ("sha256", "mask", "levels", "seed", "survival")
@@ -41,3 +42,16 @@ def read(path: Path) -> Iterator[parquet_schema.SignalLine]:
             has_levels=row["levels"] is not None,
             content_sha256=digest.hexdigest(),
         )
+
+
+def expected_verdicts(path: Path) -> Iterator[tuple[str, int, str]]:
+    """Id, level and class of what is asked of each signal of a file; see `Suite.expected_verdicts`.
+
+    Raises:
+        BadSignals: see `parquet_io.read_rows`.
+    """
+    columns = ("signal_id", "expected", "degenerate", "levels")
+    for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, columns):
+        if not row["degenerate"]:
+            for level in range(1 if row["levels"] is None else N_LEVELS):
+                yield row["signal_id"], level, row["expected"]

@@ -22,7 +22,7 @@ from harness.hub.repository import Repository, split
 from harness.manifest import Manifest, ReferenceRecord, invalid_name
 from harness.schemas import ReferenceCounts, from_json
 from harness.tasks import Task, task_of
-from harness.types import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, Mask, SufficientSignal, Waveform
+from harness.types import PROTOCOL, CausalSet, Clip, DatasetRef, Mask, SufficientSignal, Waveform
 
 _MAX_CACHED_LINES = 1 << 16
 """Lines of signals that are kept, of half a kilobyte each."""
@@ -293,15 +293,8 @@ class Suite:
 
         The level is 0 where there are no others, in families by responsibility, too.
         """
-        verdicts: set[tuple[str, int, str]] = set()
-        for reference in self.references(task):
-            path = self.file(signals_path(task, reference.model.slug))
-            columns = ("signal_id", "expected", "degenerate", "levels")
-            for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, columns):
-                if not row["degenerate"]:
-                    levels = range(1 if row["levels"] is None else N_LEVELS)
-                    verdicts.update((row["signal_id"], level, row["expected"]) for level in levels)
-        return verdicts
+        files = (self.file(signals_path(task, r.model.slug)) for r in self.references(task))
+        return {verdict for path in files for verdict in signal_lines.expected_verdicts(path)}
 
     def _clip_of(self, row: dict[str, Any], task: str) -> Clip:
         if row["audio"] is None or row["audio"]["bytes"] is None:
