@@ -30,7 +30,7 @@ from tests.benchmarks.figures import RESULTS, Figure, read, table
 
 BENCHMARKS: dict[str, tuple[str, ...]] = {
     "start": (),
-    "everyday": (),
+    "everyday": ("--runs", "3"),
     "evaluate": (),
     "memory": ("--clips", "60", "200"),
     "extract": ("--clips", "2"),

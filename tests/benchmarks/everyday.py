@@ -1,6 +1,6 @@
 """CPU seconds of everyday commands, in processes of their own, against the imports that they need.
 
-    python -m tests.benchmarks.everyday [--out FOLDER]     (from the root of the repository; ten minutes)
+    python -m tests.benchmarks.everyday [--runs N] [--out FOLDER]     (from the root; five minutes)
 
 Commands and imports take turns. Compiled modules lie in a folder of their own, as after an installation, and
 every command runs once before it is measured. Ratios are to `import torch, transformers` in the same run.
@@ -21,7 +21,6 @@ from pathlib import Path
 from harness.starter.paths import SUITE
 from tests.benchmarks.figures import RESULTS, Figure, write
 
-RUNS = 5
 N_ENTRIES = 3
 MODEL = str(SUITE / "models" / "starter-emotion-ast")
 HEAVY = "import torch, transformers"
@@ -75,6 +74,7 @@ def seconds(arguments: Sequence[str], folder: Path) -> float:
 def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description="CPU seconds of everyday commands.")
+    parser.add_argument("--runs", type=int, default=5, help="measured runs of each")
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     times: dict[str, list[float]] = {}
@@ -82,7 +82,7 @@ def main() -> None:
         folder = Path(name)
         (folder / "submissions").mkdir()
         rows = commands(folder)
-        for run in range(RUNS + 1):
+        for run in range(args.runs + 1):
             for row, arguments in rows.items():
                 duration = seconds(arguments, folder)
                 if run:  # the first fills caches
@@ -90,10 +90,10 @@ def main() -> None:
     medians = {row: statistics.median(values) for row, values in times.items()}
     figures = []
     for row, median in medians.items():
-        figures.append(Figure(row, median, "CPU s", target=TARGETS.get(row), n=RUNS))
+        figures.append(Figure(row, median, "CPU s", target=TARGETS.get(row), n=args.runs))
         if row != HEAVY:
             target = CHECK_TARGET if row == CHECK else None
-            figures.append(Figure(f"{row} / {HEAVY}", median / medians[HEAVY], target=target, n=RUNS))
+            figures.append(Figure(f"{row} / {HEAVY}", median / medians[HEAVY], target=target, n=args.runs))
     write(args.out, "everyday", figures, seconds=times)
 
 
