@@ -37,15 +37,15 @@ class Spent:
 
 QUERIES: Mapping[str, Spent] = {
     "responsibility": Spent(1419, 1417, 1448),
-    "minimal": Spent(35, 165, 228),
-    "gradient": Spent(33, 184, 258),
+    "minimal": Spent(24, 131, 220),
+    "gradient": Spent(19, 132, 201),
 }
-"""Measured on 107 pairs of a starter model and a clip of 2 to 3 s (tests/benchmarks/results/extract.json),
-at single bins, one draw of each; `responsibility` with 20 partitions of 5 splits, which ask as many questions
-as 10 of 10. Hard models, and clips on which many bins are needed, cost more: `minimal`
-has a mean of 253 on those of the 107 with a hard reference, and single clips of 1,000 or more. A clip of 30 s
-has ten times the bins, which costs the searches a few steps, not ten times the queries (9 against 8 on a
-toy)."""
+"""Measured on pairs of a starter model and a clip of 2 to 3 s, at single bins, one draw of each: `minimal`
+and `gradient` on 77, with at most 6,000 queries (tests/benchmarks/results/minimal.json); `responsibility` on
+107 (extract.json.xz beside it) with 20 partitions of 5 splits, which ask as many questions as 10 of 10.
+Models that need many bins cost more: one of the starter suite spends a budget of 1,200 on six of ten clips,
+and took 4,402 for one without it. A clip of 30 s has ten times the bins, which costs the searches a few
+steps, not ten times the queries (23 against 14 for one of 10 s)."""
 
 ON_BANDS = Spent(242, 247, 282)
 """`responsibility` on 32 bands, its default, measured on ten pairs of a starter model and a clip
