@@ -8,6 +8,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import harness
 from harness import cli
-from harness.dataset import parquet_io, parquet_schema, untrusted_parquet
+from harness.dataset import parquet_io, parquet_process, parquet_schema, untrusted_parquet
 from harness.entries import store
 from harness.errors import BadInput, BadSignals
 from harness.types import MIN_SIGNALS
@@ -194,3 +197,28 @@ def test_rows_of_a_suite_without_what_readers_rely_on_are_refused(
     )
     with pytest.raises(BadSignals, match=reason):
         list(parquet_io.read_rows(tmp_path / "x", parquet_schema.CLIPS))
+
+
+def test_a_reader_opens_no_library_that_is_slow_to_import(tmp_path: Path) -> None:
+    schema = parquet_schema.VERDICTS
+    _, verdicts = make_entry(n_clips=6)
+    parquet_io.write_verdicts(tmp_path / "v", verdicts)
+    limits = {"rows": 1000, "data_bytes": 1 << 20, "bytes": 1 << 30}
+    wanted = {"read": "table", "columns": None, "group": None, "coded": parquet_io.TEXTS}
+    request = {**limits, **wanted, "schemas": [schema.serialize().to_pybytes().hex()]}
+    code = (
+        "import os, sys\nfrom harness.dataset import parquet_process\n"
+        f"frames = [*parquet_process._frames({request!r}, os.open('v', os.O_RDONLY))]\n"
+        "assert [kind for kind, _ in frames] == [b'F', b'T']\n"
+        "assert not {'pandas', 'pyarrow.compute'} & {*sys.modules}, sys.modules.keys()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(harness.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+
+
+@pytest.mark.parametrize("texts", [[], [None], [None, None, "a"], ["é", "", "a", None, "é"], ["ab"] * 300])
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_bytes_of_texts_are_counted_as_often_as_rows_hold_them(texts: list[str | None], start: int) -> None:
+    column = pa.array(texts, pa.string()).dictionary_encode().slice(start)
+    expected = sum(len(text.encode()) for text in texts[start:] if text is not None)
+    assert parquet_process._text_bytes(column) == expected
