@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,39 @@ class Checks:
         empty = self.rows[column].isna().to_numpy(dtype=bool)
         self.require(~self.is_signal | np.asarray(holds, dtype=bool), column, expected)
         self.require(self.is_signal | empty, column, "nothing for whole clips and silence")
+
+
+def texts(column: pd.Series) -> NDArray[np.object_]:
+    """(n,) the texts of a categorical column, each of them made once; None for no text."""
+    return np.array([*column.cat.categories, None], dtype=object)[column.cat.codes]
+
+
+def mapped(column: pd.Series, values: Mapping[Any, float], missing: float) -> NDArray[Any]:
+    """(n,) what a mapping has for the texts of a categorical column; `missing` where it has nothing.
+
+    `Series.map` gives numbers or, where all texts of the column are in the mapping once, categories.
+    """
+    of_texts = [values.get(text, missing) for text in column.cat.categories]
+    return np.array([*of_texts, missing])[column.cat.codes]
+
+
+def known(column: pd.Series) -> set[Any]:
+    """The different values of a column."""
+    return set(column.dropna().unique())
+
+
+def distinct(rows: pd.DataFrame, names: list[str]) -> tuple[NDArray[np.intp], list[tuple[Any, ...]]]:
+    """The combinations of values that columns have: the number of each row's, and all of them by number."""
+    number = np.zeros(len(rows), dtype=np.intp)
+    for name in names:
+        codes = pd.factorize(rows[name])[0]
+        number = pd.factorize(number * (len(rows) + 1) + codes)[0]
+    first_rows = np.empty(number.max(initial=-1) + 1, dtype=np.intp)
+    first_rows[number[::-1]] = np.arange(len(rows))[::-1]
+    first = rows[names].iloc[first_rows]
+    is_text = first.dtypes == "category"
+    columns = [texts(first[name]) if is_text[name] else first[name].tolist() for name in names]
+    return number, list(zip(*columns, strict=True))
 
 
 def row_location(indices: NDArray[np.intp]) -> str:

@@ -157,12 +157,13 @@ def _content_problems(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list
     file_problems, table = _verdicts(folder / store.VERDICTS, entry)
     verdict_problems = validate_facts.of_task(entry, task)
     if table is not None and not verdict_problems:
-        verdict_problems = validate_verdicts.validate_verdicts(table, entry, task)
+        rows = validate_verdicts.rows_of(table)
+        verdict_problems = validate_verdicts.validate_verdicts(table, rows, entry, task)
         if not verdict_problems and entry.protocol == PROTOCOL:
-            verdicts = parquet_io.frame_of(table)
-            verdict_problems = validate_adapter.of_verdicts(entry, task, verdicts)
-            verdict_problems += validate_facts.counted_likeness(entry, verdicts)
-            verdict_problems = verdict_problems or _scorecard(entry, task, verdicts)
+            if entry.facts.adapter is not None:
+                verdict_problems = validate_adapter.of_verdicts(entry, task, parquet_io.frame_of(table))
+            verdict_problems += validate_facts.counted_likeness(entry, rows)
+            verdict_problems = verdict_problems or _scorecard(entry, task, rows)
     return [*problems, *file_problems, *verdict_problems]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.entries.checks import Checks, name_problems
+from harness.entries.checks import Checks, mapped, name_problems, texts
 from harness.metrics.acceptance import at_level_zero
 from harness.types import N_MATCHED, N_SWAPS
 
@@ -20,7 +20,7 @@ def check(checks: Checks) -> None:
     """Which of several controls a row is about, and of which other clip."""
     rows = checks.rows
     replicates = rows["replicate"].fillna(-1).to_numpy(dtype=np.int64)
-    n_most = rows["stimulus"].map(_REPLICATES).fillna(0).to_numpy(dtype=np.int64)
+    n_most = mapped(rows["stimulus"], _REPLICATES, 0)
     checks.require(
         np.where(n_most > 0, (replicates >= 0) & (replicates < n_most), rows["replicate"].isna()),
         "replicate",
@@ -37,7 +37,7 @@ def check(checks: Checks) -> None:
         "other_clip",
         "another clip of the entry for swap, and nothing for all else",
     )
-    other_lengths = other_clips.map(lengths).to_numpy(dtype=float, na_value=np.nan)
+    other_lengths = mapped(other_clips, lengths, np.nan)
     checks.require(
         ~is_swap | np.isnan(other_lengths) | (rows["n_samples"].to_numpy(dtype=float) == other_lengths),
         "n_samples",
@@ -76,16 +76,15 @@ def _swaps(signal_rows: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
     signals = signal_rows[(signal_rows["stimulus"] == "signal") & at_level_zero(signal_rows)]
     signals = signals.dropna(subset=["reference", "clip_id", "signal_id"]).drop_duplicates("signal_id")
     swap_clips: defaultdict[Any, list[Any]] = defaultdict(list)
-    for signal_id, clip in zip(swaps["signal_id"], swaps["other_clip"], strict=True):
+    for signal_id, clip in zip(texts(swaps["signal_id"]), texts(swaps["other_clip"]), strict=True):
         swap_clips[signal_id].append(clip)
     same_class, too_few, other_length = [], [], []
     for _, of_reference in signals.groupby("reference"):
-        class_of = dict(zip(of_reference["clip_id"], of_reference["expected"], strict=True))
+        ids, labels, clip_ids = (texts(of_reference[name]) for name in ("signal_id", "expected", "clip_id"))
+        class_of = dict(zip(clip_ids, labels, strict=True))
         counts = Counter((label, lengths.get(clip)) for clip, label in class_of.items())
         of_length, of_class = Counter(map(lengths.get, class_of)), Counter(class_of.values())
-        for signal_id, label, clip in zip(
-            of_reference["signal_id"], of_reference["expected"], of_reference["clip_id"], strict=True
-        ):
+        for signal_id, label, clip in zip(ids, labels, clip_ids, strict=True):
             clips = swap_clips.get(signal_id, [])
             length = lengths.get(clip)
             n_same_length = of_length[length] - counts[label, length]

@@ -113,18 +113,21 @@ def counted_likeness(entry: Entry, verdicts: Any) -> list[str]:
 
     Of whole clips whose signals are degenerate only the suite knows the class; against it, all is counted.
     """
+    columns = ["stimulus", "family", "reference", "clip_id", "expected", "predicted", "level"]
+    verdicts = verdicts[columns]
     signals = verdicts[(verdicts["stimulus"] == "signal") & at_level_zero(verdicts)]
     is_covered = signals["expected"].isin(sorted(entry.label_map.covered))
     headline = signals[(signals["family"] == entry.signals.headline) & is_covered]
     whole = verdicts[verdicts["stimulus"] == "whole"]
-    predicted = dict(zip(whole["clip_id"], whole["predicted"], strict=True))
+    predicted = whole.set_index("clip_id")["predicted"]
     rules: list[Rule] = []
     for i, near_copy in enumerate(entry.likeness):
         rule = partial(_rule, f"likeness.{i}", near_copy)
         reference_signals = headline[headline["reference"] == near_copy.reference.repo_id]
         n_signals, n_accepted = len(reference_signals), int(accepted(reference_signals).sum())
         clips = signals[signals["reference"] == near_copy.reference.repo_id].drop_duplicates("clip_id")
-        n, least = len(clips), int((clips["clip_id"].map(predicted) == clips["expected"]).sum())
+        answers = predicted.reindex(clips["clip_id"]).to_numpy()
+        n, least = len(clips), int((answers == clips["expected"].to_numpy()).sum())
         most = least + near_copy.n_clips - n
         in_clips = n <= near_copy.n_clips <= len(whole)
         agrees = not in_clips or least <= near_copy.n_agreed <= most

@@ -20,7 +20,16 @@ import pyarrow.compute as pc
 
 from harness.dataset import parquet_io, parquet_schema, untrusted_parquet
 from harness.entries import validate_controls
-from harness.entries.checks import SIGNAL_STIMULI, Checks, name_problems, row_location
+from harness.entries.checks import (
+    SIGNAL_STIMULI,
+    Checks,
+    distinct,
+    known,
+    mapped,
+    name_problems,
+    row_location,
+    texts,
+)
 from harness.entries.untrusted_text import excerpt, is_plain
 from harness.families import MINIMAL, kind_of
 from harness.metrics.acceptance import at_level_zero
@@ -39,6 +48,8 @@ ROUNDING = 1e-3
 _COMPARED = ["stimulus", "reference", "family", "clip_id", "other_clip", "signal_id", "level", "replicate"]
 _COMPARED += ["n_samples", "truth", "expected"]
 """Columns in which rows are held against each other."""
+_SHARED = (("clip_id", "other_clip"), ("truth", "expected", "predicted"))
+"""Columns of texts that are compared with each other."""
 _ONCE = ("signal", "largest", "complement")
 """Those that each signal has once, levels apart."""
 
@@ -61,12 +72,12 @@ def load(path: Path) -> tuple[pa.Table | None, list[str]]:
     return table, []
 
 
-def validate_verdicts(table: pa.Table, entry: Entry, task: Task) -> list[str]:
-    """What does not hold in a table as of `load`; label map and references of the entry are sound."""
-    rows = table.drop_columns(["p", *parquet_io.TEXTS]).to_pandas(ignore_metadata=True)
-    rows = rows.assign(**{name: _texts(table[name]) for name in parquet_io.TEXTS})
-    for name in ("level", "draw", "replicate"):
-        rows[name] = rows[name].astype("Int64")
+def validate_verdicts(table: pa.Table, rows: pd.DataFrame, entry: Entry, task: Task) -> list[str]:
+    """What does not hold in a table as of `load`; label map and references of the entry are sound.
+
+    The rows are those of `rows_of`.
+    """
+    rows = rows.assign(**{name: rows[name].astype("Int64") for name in ("level", "draw", "replicate")})
     checks = Checks(rows)
     _identity(checks, entry, task)
     _answers(checks, entry, task)
@@ -87,11 +98,22 @@ def _schema_problem(columns: Sequence[tuple[str, str, bool]]) -> str:
     return "verdicts.parquet: its schema differs, expected that of this version"
 
 
-def _texts(column: Any) -> Any:
-    """(n_rows,) series of objects: each text made once, however many rows hold it; None for no text."""
-    encoded = column.combine_chunks()
-    values = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
-    return pd.Series(values[encoded.indices.fill_null(-1).to_numpy()], dtype=object)
+def rows_of(table: pa.Table) -> pd.DataFrame:
+    """A table as of `load` without `p`; texts are categorical, in order, those of `_SHARED` by the same."""
+    rows: pd.DataFrame = table.drop_columns(["p", *parquet_io.TEXTS]).to_pandas(ignore_metadata=True)
+    alone = set(parquet_io.TEXTS).difference(*_SHARED)
+    categorical: dict[str, pd.Categorical] = {}
+    for names in (*_SHARED, *((name,) for name in alone)):
+        columns = [table[name].combine_chunks() for name in names]
+        texts_of = [column.dictionary.to_pylist() for column in columns]
+        categories = sorted(set().union(*texts_of) - {None})
+        kind = pd.CategoricalDtype(pd.Index(categories, dtype=object))
+        code_of = {text: code for code, text in enumerate(categories)}
+        for name, column, of_column in zip(names, columns, texts_of, strict=True):
+            codes = np.array([*(code_of.get(text, -1) for text in of_column), -1])
+            indices = column.indices.fill_null(-1).to_numpy()
+            categorical[name] = pd.Categorical.from_codes(codes[indices], dtype=kind)
+    return rows.assign(**categorical)
 
 
 def _identity(checks: Checks, entry: Entry, task: Task) -> None:
@@ -102,11 +124,11 @@ def _identity(checks: Checks, entry: Entry, task: Task) -> None:
     checks.require(rows["stimulus"].isin(STIMULI), "stimulus", f"one of {', '.join(STIMULI)}")
     families = sorted({r.family for r in entry.references})
     checks.require_only_of_signals("family", rows["family"].isin(families), f"one of {', '.join(families)}")
-    row_references = [references.get(pair) for pair in zip(rows["reference"], rows["family"], strict=True)]
-    checks.require_only_of_signals(
-        "reference", [r is not None for r in row_references], "a reference the entry lists with this family"
-    )
-    max_draws = np.array([0 if r is None else r.n_draws for r in row_references])
+    pair_of, pairs = distinct(rows, ["reference", "family"])
+    of_pairs = [references.get(pair) for pair in pairs]
+    is_listed = np.array([r is not None for r in of_pairs], dtype=bool)[pair_of]
+    checks.require_only_of_signals("reference", is_listed, "a reference the entry lists with this family")
+    max_draws = np.array([0 if r is None else r.n_draws for r in of_pairs])[pair_of]
     draws = rows["draw"].fillna(0).to_numpy(dtype=np.int64)
     checks.require_only_of_signals(
         "draw", (draws >= 1) & (draws <= max_draws), "1 to n_draws of the reference in this family"
@@ -125,16 +147,15 @@ def _identity(checks: Checks, entry: Entry, task: Task) -> None:
     checks.require(
         np.where(silence, rows["clip_id"].isna(), has_plain_id), "clip_id", "plain text; nothing for silence"
     )
-    signals = list(zip(rows["clip_id"], rows["reference"], rows["family"], draws.tolist(), strict=True))
-    id_of: dict[tuple[Any, ...], str | None] = {}
-    for signal, r in zip(signals, row_references, strict=True):
-        if signal not in id_of:
-            clip, _, _, draw = signal
-            id_of[signal] = None if r is None else signal_id(str(clip), r.model.slug, r.family, r.seed, draw)
-    ids = [id_of[signal] for signal in signals]
-    checks.require_only_of_signals(
-        "signal_id", rows["signal_id"] == ids, "<clip_id>:<reference>:<family>:<seed>.<draw>"
-    )
+    signal_of, signals = distinct(rows.assign(draw=draws), ["clip_id", "reference", "family", "draw"])
+    ids = []
+    for clip, reference, family, draw in signals:
+        r = references.get((reference, family))
+        ids.append(None if r is None else signal_id(str(clip), r.model.slug, r.family, r.seed, draw))
+    found = rows["signal_id"].cat
+    expected_codes = found.categories.get_indexer(pd.Index(ids, dtype=object))[signal_of]
+    has_id = (expected_codes >= 0) & (found.codes.to_numpy() == expected_codes)
+    checks.require_only_of_signals("signal_id", has_id, "<clip_id>:<reference>:<family>:<seed>.<draw>")
     validate_controls.check(checks)
     longest = int(task.max_seconds * task.sample_rate_hz)
     checks.require(
@@ -154,7 +175,8 @@ def _answers(checks: Checks, entry: Entry, task: Task) -> None:
     canonical = dict(zip(entry.label_map.names, entry.label_map.canonical, strict=True))
     raw, predicted = rows["predicted_raw"], rows["predicted"]
     checks.require(raw.isin(list(canonical)), "predicted_raw", "a class of the entry's label map")
-    agreements = [canonical.get(r, p) == p for r, p in zip(raw, predicted, strict=True)]
+    pair_of, pairs = distinct(rows, ["predicted_raw", "predicted"])
+    agreements = np.array([canonical.get(r, p) == p for r, p in pairs], dtype=bool)[pair_of]
     checks.require(agreements, "predicted", "what the label map says of predicted_raw")
     checks.require(predicted.isin([*task.labels, OTHER]), "predicted", f"a label of {task.name} or {OTHER}")
     is_within = rows["seconds_seen"].between(0, rows["n_samples"] / task.sample_rate_hz + ROUNDING)
@@ -194,7 +216,7 @@ def _probabilities(checks: Checks, column: Any, entry: Entry, task: Task) -> Non
     require(~valid | (p[:, n_classes == 0] == 0).all(axis=1), "0 for labels outside the label map")
     # The top class is at least as probable as any other, hence as the mean of those merged into a label.
     with_rest = np.column_stack([p, 1 - total])
-    index_or_nan = rows["predicted"].map({**index, OTHER: n_labels}).to_numpy(dtype=float, na_value=np.nan)
+    index_or_nan = mapped(rows["predicted"], {**index, OTHER: n_labels}, np.nan)
     indices = np.where(np.isnan(index_or_nan), 0, index_or_nan).astype(np.intp)
     p_predicted = with_rest[np.arange(len(p)), indices]
     p_largest = (p / np.maximum(n_classes, 1)).max(axis=1)
@@ -202,7 +224,7 @@ def _probabilities(checks: Checks, column: Any, entry: Entry, task: Task) -> Non
         ~valid | np.isnan(index_or_nan) | (p_predicted >= p_largest - ROUNDING),
         "predicted to be the most probable class",
     )
-    index_or_nan = rows["expected"].map(index).to_numpy(dtype=float, na_value=np.nan)
+    index_or_nan = mapped(rows["expected"], index, np.nan)
     indices = np.where(np.isnan(index_or_nan), 0, index_or_nan).astype(np.intp)
     differences = np.abs(rows["p_expected"].to_numpy(dtype=np.float64) - p[np.arange(len(p)), indices])
     checks.require_only_of_signals(
@@ -233,40 +255,37 @@ def _completeness(rows: pd.DataFrame, entry: Entry) -> list[str]:
     report_duplicates(whole, ["clip_id"], "has two rows of the whole clip, expected one")
     report_duplicates(silence, ["n_samples"], "samples of silence have two rows, expected one")
     level_zero = signal_rows[at_level_zero(signal_rows)]
-    signals = set(level_zero["signal_id"].dropna())
+    signals = known(level_zero["signal_id"])
     for stimulus in _ONCE:
-        missing = signals - set(level_zero["signal_id"][level_zero["stimulus"] == stimulus].dropna())
+        missing = signals - known(level_zero["signal_id"][level_zero["stimulus"] == stimulus])
         report(sorted(missing), f"has no row of stimulus {stimulus!r}, expected one")
-    report(sorted(set(signal_rows["signal_id"].dropna()) - signals), "has no row of level 0, expected one")
+    report(sorted(known(signal_rows["signal_id"]) - signals), "has no row of level 0, expected one")
     with_level = signal_rows[signal_rows["level"].notna()].drop_duplicates(["signal_id", "level"])
     levels = with_level.groupby("signal_id")["level"]
     lowest, highest, n_levels = levels.min(), levels.max(), levels.count()
     complete = (lowest == 0) & ((highest == 0) | ((highest == N_LEVELS - 1) & (n_levels == N_LEVELS)))
     some_levels = list(n_levels.index[~complete])
     report(some_levels, f"has only some levels, expected level 0 alone or 0 to {N_LEVELS - 1}")
-    clips_without = set(signal_rows["clip_id"].dropna()) - set(whole["clip_id"])
+    clips_without = known(signal_rows["clip_id"]) - known(whole["clip_id"])
     report(sorted(clips_without), "has no row of the whole clip")
     clip_rows = rows[rows["stimulus"] != "silence"]
-    lengths = set(clip_rows["n_samples"].dropna()) - set(silence["n_samples"])
+    lengths = known(clip_rows["n_samples"]) - known(silence["n_samples"])
     report(sorted(lengths), "samples is the length of a clip, and there is no row of silence of that length")
     is_swap = clip_rows["stimulus"] == "swap"
     for column, subset in (("truth", clip_rows), ("n_samples", clip_rows[~is_swap])):
-        n_values = subset.groupby("clip_id")[column].nunique(dropna=False)
-        report(list(n_values.index[n_values > 1]), f"has rows with different {column}, expected one")
-    n_values = signal_rows.groupby("signal_id")["expected"].nunique(dropna=False)
-    report(list(n_values.index[n_values > 1]), "has rows with different expected, expected one")
-    n_values = signal_rows.groupby(["reference", "clip_id"])["expected"].nunique(dropna=False)
+        report(_differing(subset, ["clip_id"], column), f"has rows with different {column}, expected one")
+    differing = _differing(signal_rows, ["signal_id"], "expected")
+    report(differing, "has rows with different expected, expected one")
     report(
-        [clip for _, clip in n_values.index[n_values > 1]],
+        _differing(signal_rows, ["reference", "clip_id"], "expected"),
         "is given different classes by one reference, expected one: that of the whole clip",
     )
     problems += validate_controls.validate_controls(signal_rows, whole)
     n_clips = clip_rows["clip_id"].nunique()
     if n_clips > MAX_CLIPS:
         problems.append(f"verdicts.parquet: {n_clips} clips, expected at most {MAX_CLIPS}")
-    signal_counts = Counter(
-        signal_rows.drop_duplicates("signal_id")[["reference", "family"]].itertuples(index=False, name=None)
-    )
+    signals_once = signal_rows.drop_duplicates("signal_id")
+    signal_counts = Counter(zip(texts(signals_once["reference"]), texts(signals_once["family"]), strict=True))
     for reference in entry.references:
         n = signal_counts[reference.model.repo_id, reference.family]
         n_expected = reference.n_signals - reference.n_degenerate
@@ -276,3 +295,10 @@ def _completeness(rows: pd.DataFrame, entry: Entry) -> list[str]:
                 f" {reference.family}, expected {n_expected}: published and not degenerate"
             )
     return problems
+
+
+def _differing(rows: pd.DataFrame, key: list[str], column: str) -> list[Any]:
+    """What the last column of a key says, in order, where rows of one key have several values of a column."""
+    different = rows[[*key, column]].dropna(subset=key).drop_duplicates()
+    keys = different[different.duplicated(key)].drop_duplicates(key).sort_values(key)
+    return keys[key[-1]].tolist()

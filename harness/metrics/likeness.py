@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.dataset.suites import Suite
-from harness.manifest import ReferenceRecord
 from harness.metrics.acceptance import accepted
 from harness.schemas import NearCopy
 from harness.tasks import Task
@@ -23,6 +21,9 @@ from harness.types import NEAR_COPY_CORRELATION, NEAR_COPY_PERCENT, FloatArray, 
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from harness.dataset.suites import Suite
+    from harness.manifest import ReferenceRecord
 
 LEAST = 1e-6
 """Smaller probabilities are set to this: their logarithms are rounding."""

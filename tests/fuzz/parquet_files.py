@@ -59,7 +59,7 @@ def _read_verdicts(path: Path) -> list[dict[str, Any]]:
     table, lines = rows.load(path)
     if table is None:
         raise BadInput(lines[0])
-    rows.validate_verdicts(table, _entry()[0], TASKS[_entry()[0].task])
+    rows.validate_verdicts(table, rows.rows_of(table), _entry()[0], TASKS[_entry()[0].task])
     plain: list[dict[str, Any]] = table.cast(parquet_schema.VERDICTS).to_pylist()
     return plain
 

@@ -629,6 +629,16 @@ def test_a_row_that_cannot_be_is_named(
         assert any(f"row {i}: " in line for line in lines), lines
 
 
+@pytest.mark.parametrize("name", parquet_schema.VERDICTS.names)
+def test_a_column_of_one_value_or_of_none_raises_nothing(tmp_path: Path, name: str) -> None:
+    entry, verdicts = MADE
+    for value in (getattr(verdicts[first("swap")], name), None):
+        changed = [dataclasses.replace(verdict, **{name: value}) for verdict in verdicts]
+        lines = found(store.write(tmp_path, entry, changed))
+        assert all(line.startswith(("verdicts.parquet: ", "scorecard")) for line in lines)
+        assert not any("cannot be counted" in line for line in lines)
+
+
 def test_signals_of_several_draws_are_told_apart_by_their_ids(tmp_path: Path) -> None:
     entry, verdicts = make_entry(n_clips=6, n_degenerate=1, n_draws=2)
     i = next(i for i, v in enumerate(verdicts) if v.draw == 2)
