@@ -21,9 +21,10 @@ from harness.model_facts import WindowPlace, window_start
 from harness.seeds import generator
 from harness.types import FloatArray, Waveform
 
-SECONDS = (2, 8, 32)
-"""Lengths of the sounds, one after the other until one has an end that is not heard. Then comes one of twice
-that length: a model that takes all whole pieces of a clip leaves a rest unheard, and has no window."""
+SECONDS = (2, 8, 36)
+"""Lengths of the sounds, one after the other until one has an end that is not heard: of a window of 30 s in
+the middle, too, whose end lies before 15/16 of the last. Then comes one of twice that length: a model that
+takes all whole pieces of a clip leaves a rest unheard, and has no window."""
 
 _GRID = 100
 """Places a second at which a window may end."""
