@@ -8,6 +8,7 @@ from shlex import quote
 
 import click
 
+from harness import cache_folder
 from harness.cli import options
 from harness.cli.common import known_tasks, print_json
 from harness.cli.option_groups import GroupedCommand
@@ -61,7 +62,7 @@ def export(
 
     from harness.entries import every_eval_ever, store
     from harness.entries import export as exports
-    from harness.entries.validate import validate_entry
+    from harness.entries.valid_marks import problems_of, validator_marks
 
     if source_name is not None and source_url is None:
         raise BadInput("--source-name requires --source-url, the address where the result can be read")
@@ -72,7 +73,7 @@ def export(
     folder = single_entry(entry)
     if line := store.unfetched(folder):
         raise BadInput(line)
-    if problems := validate_entry(folder, known_tasks(task_files), strict_files=False):
+    if problems := problems_of(folder, known_tasks(task_files), validator_marks(cache_folder.cache())):
         raise NotValid(
             one_line(
                 f"{folder}: {problems[0]}; to see all problems: goodenough validate {quote(str(folder))}"

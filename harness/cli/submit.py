@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness import cache_folder
 from harness.cli import options
 from harness.cli.common import info, known_tasks, print_json
 from harness.cli.option_groups import GroupedCommand
@@ -55,13 +56,13 @@ def submit(
     Exit code 0: submitted. 1: an entry is not valid, and nothing was sent. 2: bad input.
     """  # noqa: D301
     from harness.entries import store
-    from harness.entries.validate import validate_entry
+    from harness.entries.valid_marks import problems_of, validator_marks
     from harness.hub.pushing import require_token
 
     _check_options(result_dir, to, out, model_card)
     folders = _on_disk(store.find_all([result_dir]))
-    tasks = known_tasks(task_files)
-    problems = {str(folder): validate_entry(folder, tasks, strict_files=False) for folder in folders}
+    tasks, marks = known_tasks(task_files), validator_marks(cache_folder.cache())
+    problems = {str(folder): problems_of(folder, tasks, marks) for folder in folders}
     summary: dict[str, Any] = {
         "n_invalid": sum(map(bool, problems.values())),
         "entries": [{"path": path, "problems": lines} for path, lines in problems.items()],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from harness import cache_folder
 from harness.cli import options
 from harness.cli.common import info, known_tasks, print_json
 from harness.cli.option_groups import GroupedCommand
@@ -13,6 +15,9 @@ from harness.entries.untrusted_text import one_line
 from harness.errors import NotValid
 from harness.plurals import plural
 from harness.progress import progress_bar
+
+if TYPE_CHECKING:
+    from harness.dataset.suites import Suite
 
 
 @click.command(cls=GroupedCommand)
@@ -40,22 +45,23 @@ def validate(
 
     Exit code 0: all are valid. 1: some are not. 2: there is no entry.
     """  # noqa: D301
-    from harness.dataset.suites import load
-    from harness.entries import store, suite_check
-    from harness.entries.validate import strays, validate_entry
+    from harness.entries import store
+    from harness.entries.valid_marks import problems_of, validator_marks
 
     tasks = known_tasks(task_files)
-    suite = None if signals is None else load(signals)
+    suite = None if signals is None else _load(signals)
     folders = store.find_all(paths)
-    problems = {}
+    problems, marks = {}, validator_marks(cache_folder.cache())
     with progress_bar("validating", len(folders), "entries") as step:
         for folder in folders:
-            lines = validate_entry(folder, tasks, strict_files=_is_submissions(folder, depth=3))
+            lines = problems_of(folder, tasks, marks, strict_files=_is_submissions(folder, depth=3))
             if not lines and suite is not None:
+                from harness.entries import suite_check  # takes long to import
+
                 lines = suite_check.check_against_suite(folder, suite)
             problems[str(folder)] = lines
             step(1, 1)
-    stray_lines = [line for path in paths if _is_submissions(path) for line in strays(path)]
+    stray_lines = [line for path in paths if _is_submissions(path) for line in _strays(path)]
     n_invalid = sum(map(bool, problems.values()))
     if as_json:
         entries = [{"path": path, "problems": lines} for path, lines in problems.items()]
@@ -77,3 +83,15 @@ def _is_submissions(path: Path, depth: int = 0) -> bool:
     """Whether the folder this many levels above is one for submissions."""
     parts = path.resolve().parts
     return len(parts) > depth and parts[len(parts) - 1 - depth] == "submissions"
+
+
+def _load(signals: str) -> Suite:
+    from harness.dataset.suites import load
+
+    return load(signals)
+
+
+def _strays(path: Path) -> list[str]:
+    from harness.entries.validate import strays
+
+    return strays(path)

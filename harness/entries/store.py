@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ENTRY, VERDICTS = paths.ENTRY, paths.VERDICTS_FILE
+MAX_BYTES = {ENTRY: 2**20, VERDICTS: 64 * 2**20}
+"""The files of an entry, and how large each may be."""
 
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[0-9a-f]{12}/[a-z0-9-]+@[0-9a-f]{8}")
 """What `Entry.path` may be: three folders, none of which can lead out of the root."""

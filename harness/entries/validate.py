@@ -34,12 +34,7 @@ from harness.schemas import Entry
 from harness.tasks import Task
 from harness.types import PROTOCOL
 
-MAX_ENTRY_BYTES = 2**20
-MAX_VERDICTS_BYTES = 64 * 2**20
 MAX_PROBLEMS = 50
-
-
-_SIZES = {store.ENTRY: MAX_ENTRY_BYTES, store.VERDICTS: MAX_VERDICTS_BYTES}
 
 
 def validate_entry(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -> list[str]:
@@ -102,7 +97,7 @@ def _problems_beside(path: Path, submissions: Path, entries: set[Path]) -> list[
 
 
 def _files(folder: Path, strict: bool) -> list[str]:
-    file_names = (*_SIZES,) if strict else (*_SIZES, REPORT)
+    file_names = (*store.MAX_BYTES,) if strict else (*store.MAX_BYTES, REPORT)
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
@@ -114,12 +109,14 @@ def _files(folder: Path, strict: bool) -> list[str]:
         if name not in file_names
     ]
     problems += [problem for name in file_names if name in names and (problem := _unusable(folder / name))]
-    return problems + [f"{name}: missing, expected beside the other" for name in _SIZES if name not in names]
+    return problems + [
+        f"{name}: missing, expected beside the other" for name in store.MAX_BYTES if name not in names
+    ]
 
 
 def _unusable(path: Path) -> str | None:
     """Why a file of an entry must not be opened."""
-    return untrusted_files.unusable(path, _SIZES.get(path.name))
+    return untrusted_files.unusable(path, store.MAX_BYTES.get(path.name))
 
 
 def _entry(path: Path) -> tuple[Entry | None, list[str]]:

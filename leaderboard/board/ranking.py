@@ -18,6 +18,7 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
+from harness.code_hash import code_hash
 from harness.dataset.suite_notes import note_of_signals
 from harness.dataset.suites import Suite
 from harness.entries import held_back, notices, store
@@ -27,7 +28,6 @@ from harness.families import in_order
 from harness.schemas import Entry, ReferenceCounts, from_own_json, to_json
 from harness.types import PROTOCOL, DatasetRef
 from leaderboard.board import anchors, contamination, entries, rank_intervals, remarks, verification_status
-from leaderboard.board.code_hash import code_hash
 from leaderboard.board.content_cache import NO_CACHE, ContentCache, key_of
 from leaderboard.board.entries import NO_PROBLEMS, BoardEntry, Key, Problems
 from leaderboard.board.file_hashes import FileHashes

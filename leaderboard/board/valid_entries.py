@@ -1,8 +1,7 @@
 """Which entries may be on a board: those in which `validate` finds no problem, each checked once.
 
-A valid entry is remembered by a hash of its content, in a file of the cache whose name is a hash of the code
-that checks; the entries of this package are listed in LISTED. An entry of which a byte changes is checked
-again.
+A valid entry has a mark (`harness.entries.valid_marks`), and another one with the suite that it matches;
+those of the entries of this package are listed in LISTED.
 
 Conventions: an entry of protocol 1 is shown and never ranked, and its rates can no longer be computed: they
 must only be shares. So must those of an unknown task, and its lift must be that of its rows.
@@ -10,9 +9,7 @@ must only be shares. So must those of an unknown task, and its lift must be that
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -21,18 +18,19 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.code_hash import code_hash
 from harness.dataset.paths import ANCHORS, MANIFEST
 from harness.dataset.suite_notes import EMBEDDED
 from harness.dataset.suites import Suite
-from harness.entries import protocol1, store, suite_check, untrusted_files, validate, validate_facts
+from harness.entries import protocol1, store, suite_check, validate, validate_facts
 from harness.entries.untrusted_text import one_line
+from harness.entries.valid_marks import ValidMarks, lines_of, mark_of
 from harness.errors import BadInput, BadSignals
-from harness.schemas import Entry, to_json
-from harness.tasks import TASKS, Task, task_record
+from harness.schemas import Entry
+from harness.tasks import TASKS, Task
 from harness.types import PROTOCOL, Estimate
 from leaderboard import process_pool
 from leaderboard.board import loading
-from leaderboard.board.code_hash import code_hash
 from leaderboard.board.file_hashes import FileHashes
 from leaderboard.process_pool import Progress, quiet
 
@@ -40,7 +38,6 @@ LISTED = Path(__file__).parent / "valid.txt"
 """Marks of the entries of the embedded suite, by `python -m leaderboard.board.valid_entries FOLDER`."""
 
 _BATCH_SIZE = 4
-_FILES = {store.ENTRY: validate.MAX_ENTRY_BYTES, store.VERDICTS: validate.MAX_VERDICTS_BYTES}
 _OLD, _UNKNOWN = f"protocol: {protocol1.PROTOCOL_1}, ", "task: "
 _ROUNDING = 1e-4
 """Tolerance for a lift that is computed from single-precision differences."""
@@ -54,20 +51,21 @@ def look(
     The tasks of the suite are known besides the built-in ones, and an entry of its signals must match it.
     Valid entries are remembered in the folder `cache`; nowhere if that is not given.
     """
-    cache_path = None if cache is None else cache / "valid" / f"{code_hash(__name__)}.txt"
-    known_marks = {*_lines(LISTED), *_lines(cache_path)}
+    valid_marks, listed = ValidMarks(cache, code_hash(__name__)), {*lines_of(LISTED)}
     suite_key = (None, "") if suite is None else (suite.root, suite.name)
     hashes = FileHashes(cache)
     marks = {folder: _marks(folder, suite, hashes) for folder in folders}
     hashes.save()
-    unknown_marks = {folder: tuple(mark not in known_marks for mark in marks[folder]) for folder in folders}
+    unknown_marks = {
+        folder: tuple(mark not in listed and mark not in valid_marks for mark in marks[folder])
+        for folder in folders
+    }
     jobs = [(folder, unknown_marks[folder], suite_key) for folder in folders if any(unknown_marks[folder])]
     problems: dict[Path, str] = {}
     with process_pool.batches(_check_batch, jobs, _BATCH_SIZE) as batches:
         for batch in batches:
             problems |= {folder: line for folder, line in batch if line is not None}
-            valid_folders = [folder for folder, line in batch if line is None]
-            _remember(cache_path, [mark for folder in valid_folders for mark in marks[folder] if mark])
+            valid_marks.add(mark for folder, line in batch if line is None for mark in marks[folder])
             progress("Checking entries", len(batch), len(jobs))
     return problems
 
@@ -163,37 +161,14 @@ def _rate_problems(entry: Entry) -> list[str]:
 
 def _marks(folder: Path, suite: Suite | None, hashes: FileHashes) -> tuple[str, ...]:
     """Hashes of what decides whether an entry is valid, and matches a suite; empty where it is unreadable."""
-    digest = hashlib.sha256(to_json([task_record(task) for task in _tasks(suite)]).encode())
     try:
-        names = sorted(os.listdir(folder))
-        digest.update(repr((Path(os.path.abspath(folder)).parts[-3:], names)).encode())
-        for name, max_bytes in _FILES.items():
-            if untrusted_files.unusable(folder / name, max_bytes):
-                return ("",)
-            digest.update(bytes.fromhex(hashes.of(folder / name)))
+        mark = mark_of(folder, _tasks(suite), hash_of=hashes.of)
+        if suite is None or not mark:
+            return (mark,)
+        of_suite = bytes.fromhex(hashes.of(suite.root / MANIFEST))
     except OSError:
         return ("",)
-    entry_mark = digest.hexdigest()
-    if suite is None:
-        return (entry_mark,)
-    digest.update(bytes.fromhex(hashes.of(suite.root / MANIFEST)))
-    return entry_mark, digest.hexdigest()
-
-
-def _lines(path: Path | None) -> list[str]:
-    try:
-        return [] if path is None else path.read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return []
-
-
-def _remember(path: Path | None, marks: Sequence[str]) -> None:
-    """Add marks of valid entries to the file of this code."""
-    with contextlib.suppress(OSError):  # checked again next time
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="ascii") as file:
-                file.writelines(f"{mark}\n" for mark in marks)
+    return mark, hashlib.sha256(bytes.fromhex(mark) + of_suite).hexdigest()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from harness.code_hash import code_hash
 from harness.dataset.paths import STUDY, STUDY_PAGE, STUDY_TEXT
 from harness.dataset.suite_notes import joined, note_of_task
 from harness.dataset.suites import Suite
@@ -34,7 +35,6 @@ from harness.schemas import Entry, to_json
 from harness.seeds import seed_of
 from harness.types import MIN_SIGNALS, Estimate, ModelRef
 from leaderboard import render
-from leaderboard.board.code_hash import code_hash
 from leaderboard.board.content_cache import NO_CACHE, ContentCache, key_of
 from leaderboard.board.matrix import matrix_of, short_names
 from leaderboard.board.remarks import panel

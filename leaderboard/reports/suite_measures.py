@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from harness.code_hash import code_hash
 from harness.dataset.suites import Suite
 from harness.metrics.study import SuiteMeasures, measure_suite
 from harness.schemas import from_own_json, to_json
 from harness.tasks import Task
-from leaderboard.board.code_hash import code_hash
 from leaderboard.board.content_cache import ContentCache, key_of
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.entries import notices, store
-from harness.entries.validate import MAX_ENTRY_BYTES, strays, validate_entry
+from harness.entries.validate import strays, validate_entry
 from harness.tasks import TASKS
 from leaderboard.board import valid_entries
 from tests.helpers.entries import make_entry
@@ -49,8 +49,9 @@ def test_what_stands_beside_it_is_read(cached: Path) -> None:
 
 
 def test_the_size_is_that_of_the_blob(cached: Path) -> None:
-    os.truncate(cached / store.ENTRY, MAX_ENTRY_BYTES + 1)
-    assert f"{store.ENTRY}: {MAX_ENTRY_BYTES + 1} bytes, expected at most {MAX_ENTRY_BYTES}" in found(cached)
+    most = store.MAX_BYTES[store.ENTRY]
+    os.truncate(cached / store.ENTRY, most + 1)
+    assert f"{store.ENTRY}: {most + 1} bytes, expected at most {most}" in found(cached)
 
 
 def test_a_cache_behind_a_link_is_one(cached: Path, tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import schemas, untrusted
+from harness import code_hash, schemas, untrusted
 from harness.entries import store
 from harness.errors import BadInput
 from harness.schemas import Entry
-from leaderboard.board import code_hash, file_hashes, loading, rank_intervals
+from leaderboard.board import file_hashes, loading, rank_intervals
 from leaderboard.board import ranking as table
 from leaderboard.board.content_cache import NO_CACHE, ContentCache, key_of
 from leaderboard.board.file_hashes import FileHashes
