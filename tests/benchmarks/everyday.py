@@ -3,7 +3,8 @@
     python -m tests.benchmarks.everyday [--runs N] [--out FOLDER]     (from the root; five minutes)
 
 Commands and imports take turns. Compiled modules lie in a folder of their own, as after an installation, and
-every command runs once before it is measured. Ratios are to `import torch, transformers` in the same run.
+every command runs once before it is measured. Ratios are to `import torch, transformers` in the same run. A
+valid entry is checked once: what ends with AGAIN is about one that was.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,6 +28,8 @@ MODEL = str(SUITE / "models" / "starter-emotion-ast")
 HEAVY = "import torch, transformers"
 MODEL_CLASS = "from transformers import ASTForAudioClassification"
 MAIN = "from harness.cli import main; main()"
+
+AGAIN = ", again"
 
 TARGETS = {
     "study": 8.0,
@@ -45,7 +49,9 @@ def commands(folder: Path) -> dict[str, list[str]]:
     words = {
         CHECK: ["check", MODEL],
         "validate, three entries": ["validate", *entries[:N_ENTRIES]],
+        f"validate, three entries{AGAIN}": ["validate", *entries[:N_ENTRIES]],
         "export": ["export", entries[0], "--as", "model-index"],
+        f"export{AGAIN}": ["export", entries[0], "--as", "model-index"],
         "evaluate, from cache": ["evaluate", MODEL, "--out", str(folder / "results")],
         "study": ["study", "--out", str(folder / "study")],
         "leaderboard build": ["leaderboard", "build", "--out", str(folder / "site")],
@@ -84,13 +90,16 @@ def main() -> None:
         rows = commands(folder)
         for run in range(args.runs + 1):
             for row, arguments in rows.items():
+                if f"{row}{AGAIN}" in rows:
+                    shutil.rmtree(folder / "cache" / "valid", ignore_errors=True)
                 duration = seconds(arguments, folder)
                 if run:  # the first fills caches
                     times.setdefault(row, []).append(duration)
     medians = {row: statistics.median(values) for row, values in times.items()}
     figures = []
     for row, median in medians.items():
-        figures.append(Figure(row, median, "CPU s", target=TARGETS.get(row), n=args.runs))
+        target = TARGETS.get(row.removesuffix(AGAIN))
+        figures.append(Figure(row, median, "CPU s", target=target, n=args.runs))
         if row != HEAVY:
             target = CHECK_TARGET if row == CHECK else None
             figures.append(Figure(f"{row} / {HEAVY}", median / medians[HEAVY], target=target, n=args.runs))
