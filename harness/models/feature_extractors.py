@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 import warnings
 from collections.abc import Iterator
 from types import MappingProxyType
@@ -184,20 +185,25 @@ def one_line(error: Exception) -> str:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Silence transformers and torch, which report on stderr what is checked here; settings are restored."""
-    from transformers.utils import logging
+    from transformers.utils import logging as library_logging
 
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    # A level that is set empties the caches of all loggers, which costs more than a small model.
-    is_loud = level < logging.ERROR
-    if is_loud:
-        logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    library, bars = library_logging.get_logger(), library_logging.is_progress_bar_enabled()
+    # Not by a level: one that is set empties the caches of all loggers, which costs more than a small model.
+    handlers = {*library.handlers, *(logging.getLogger().handlers if library.propagate else ())}
+    loud = [handler for handler in handlers if _is_shown not in handler.filters]
+    for handler in loud:
+        handler.addFilter(_is_shown)
+    library_logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        if is_loud:
-            logging.set_verbosity(level)
+        for handler in loud:
+            handler.removeFilter(_is_shown)
         if bars:
-            logging.enable_progress_bar()
+            library_logging.enable_progress_bar()
+
+
+def _is_shown(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR or record.name.partition(".")[0] != "transformers"

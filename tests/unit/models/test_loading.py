@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging as python_logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from transformers import AutoModelForAudioClassification
 from harness.errors import BadInput, BadModel
 from harness.models.checkpoints import resolve
 from harness.models.classifiers import Classifier
-from harness.models.feature_extractors import ARCHITECTURES
+from harness.models.feature_extractors import ARCHITECTURES, quiet
 from harness.models.heads import open_checkpoint
 from harness.models.loading import load
 from tests.helpers import rounding, toy_models
@@ -384,3 +385,24 @@ def test_loading_is_silent_and_puts_the_settings_of_transformers_back(
         load(str(folder), device="cpu")
     assert capfd.readouterr() == ("", "")
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+
+
+@pytest.mark.parametrize("propagates", [False, True])
+def test_what_transformers_warns_of_is_not_shown_while_a_model_works(
+    propagates: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.utils import logging
+
+    library, logger = logging.get_logger(), logging.get_logger("transformers.models")
+    monkeypatch.setattr(library, "propagate", propagates)
+    monkeypatch.setattr(library, "handlers", [] if propagates else [caplog.handler])
+    logger.warning("before")
+    is_enabled = dict(logger._cache)
+    with quiet():
+        with quiet():
+            logger.warning("within")
+        logger.warning("within")
+        python_logging.getLogger("goodenough").warning("ours")
+        assert logger._cache == is_enabled, "to empty the caches of all loggers takes a millisecond"
+    logger.warning("after")
+    assert caplog.messages == ["before", "ours", "after"]
