@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,9 @@ _INTERVAL = 0.002
 """Seconds from one look at a call's memory to the next."""
 _FILLED = 0.8
 """Share of what is free that a batch may take."""
+_LOOK_S = 1.0
+"""Seconds for which a look at the free memory holds, of clips no longer than was measured: one reads a dozen
+files."""
 
 
 def available(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
@@ -83,17 +87,19 @@ class Need:
         """Of the clip it was measured on; 0 before."""
         self.bytes = 0
         """What that one took."""
+        self._free: int | None = None
+        self._looked_at = float("-inf")
 
     def measure(self, call: Callable[[], T], length: int, batch_size: int = 1) -> T:
         """Call a function, and measure the memory that it takes.
 
         Again where a batch of so many seems not to fit: what is opened at the first time comes on top.
         """
-        self.length, self.bytes = length, 0
+        self.length, self.bytes, self._looked_at = length, 0, float("-inf")
         for _ in range(2):
             with Peak() as peak:
                 answer = call()
-            self.bytes = peak.bytes or 0
+            self.bytes, self._looked_at = peak.bytes or 0, float("-inf")
             if self.fitting(batch_size, length)[0] >= batch_size:
                 break
         return answer
@@ -110,7 +116,9 @@ class Need:
             batch_size, halved until it fits, 0 if not even one clip does; bytes that are free, 0 where
             that is not known.
         """
-        free = available()
+        if length > self.length or time.monotonic() > self._looked_at + _LOOK_S:
+            self._free, self._looked_at = available(), time.monotonic()
+        free = self._free
         while free is not None and batch_size and batch_size * self.of(length) > _FILLED * free:
             batch_size //= 2
         return batch_size, free or 0

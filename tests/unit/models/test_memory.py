@@ -179,3 +179,23 @@ def test_a_processor_without_memory_is_met_as_a_card_is(tmp_path: Path, error: E
     model._model = forward
     assert np.abs(model.logits(clips, RATE) - expected).max() < 1e-5
     assert model.batch_size == 1
+
+
+def test_free_memory_is_looked_at_once_a_second_and_before_what_is_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks, now = iter([1000, 10, 1000, 10]), [0.0]
+    monkeypatch.setattr(memory, "available", lambda: next(looks))
+    monkeypatch.setattr(memory.time, "monotonic", lambda: now[0])
+    need = memory.Need()
+    need.length, need.bytes = 100, 10
+
+    def fitting_at(seconds: float, length: int) -> int:
+        now[0] = seconds
+        return need.fitting(16, length)[0]
+
+    assert [fitting_at(0.0, 100), fitting_at(0.9, 100)] == [16, 16]
+    assert fitting_at(1.1, 100) == 0, "another look, at 10 bytes that are free"
+    assert fitting_at(1.2, 101) == 16, "another look, before a longer clip"
+    need.measure(lambda: None, 100)
+    assert next(looks, None) is None, "another look, after a measurement"
