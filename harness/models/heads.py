@@ -67,8 +67,11 @@ class Head(Classifier):
             min_samples=min_samples(config, extractor),
             fixed_length=config.model_type in _FIXED_LENGTH,
         )
-        # A card works by itself; on a processor it pays where torch leaves a core, and else costs a tenth.
-        self._works_ahead = device != "cpu" or torch.get_num_threads() < (os.cpu_count() or 1)
+        # A card works by itself; on a processor it pays where torch leaves a core, and else costs a tenth,
+        # as it does everywhere with raw waves, of which there is little to make.
+        has_frames = type(extractor).__name__ != "Wav2Vec2FeatureExtractor"
+        has_core = has_frames and torch.get_num_threads() < (os.cpu_count() or 1)
+        self._works_ahead = device != "cpu" or has_core
         self._model, self._extractor, self._dtype = model, extractor, model.dtype
         self._eager = model
         self._torch_features: TorchFeatures | None = None
