@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy  # its fft is imported on first use
+from numpy.typing import NDArray
 
 from harness.errors import BadInput, likely
 from harness.types import Waveform
@@ -37,16 +38,25 @@ class Completion:
     def __str__(self) -> str:
         return f"{self.kind}:{self.level_db}" if self.kind == "noise" else self.kind
 
-    def rest(self, waveform: Waveform, other: Waveform | None, rng: np.random.Generator) -> Waveform:
+    def rest(
+        self,
+        waveform: Waveform,
+        other: Waveform | None,
+        rng: np.random.Generator,
+        spectrum: NDArray[np.complex128] | None = None,
+    ) -> Waveform:
         """The sound of which the rest is made.
 
         Args:
             waveform: the clip.
             other: another clip, for `swap`: repeated where it is shorter, cut where it is longer.
             rng: where noise comes from.
+            spectrum: (n_samples // 2 + 1,) of the clip, where it is known.
         """
         if self.kind == "noise":
-            return _noise_like(waveform, self.level_db, rng)
+            if spectrum is None:
+                spectrum = scipy.fft.rfft(waveform.astype(np.float64))
+            return _noise_like(spectrum, len(waveform), self.level_db, rng)
         if self.kind == "swap" and other is not None:
             return np.resize(other, waveform.shape)
         return np.zeros_like(waveform)
@@ -85,9 +95,13 @@ def parse_completion(name: str) -> Completion:
 _FAINTEST_DB = -120
 
 
-def _noise_like(waveform: Waveform, level_db: int, rng: np.random.Generator) -> Waveform:
-    """Gaussian noise of the clip's spectrum, in expectation so many dB below it in every bin."""
-    spectrum = scipy.fft.rfft(waveform.astype(np.float64))
-    real, imaginary = rng.normal(0, np.sqrt(0.5), (2, len(spectrum)))
-    noise = np.abs(spectrum) * (real + 1j * imaginary) * 10 ** (level_db / 20)
-    return np.asarray(scipy.fft.irfft(noise, len(waveform)), dtype=np.float32)
+def _noise_like(
+    spectrum: NDArray[np.complex128], n_samples: int, level_db: int, rng: np.random.Generator
+) -> Waveform:
+    """Gaussian noise of a clip's spectrum, in expectation so many dB below it in every bin."""
+    parts = rng.normal(0, np.sqrt(0.5), (2, len(spectrum)))
+    parts *= np.abs(spectrum)
+    parts *= 10 ** (level_db / 20)
+    noise = np.empty_like(spectrum)
+    noise.real, noise.imag = parts
+    return np.asarray(scipy.fft.irfft(noise, n_samples, overwrite_x=True), dtype=np.float32)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.completions import Completion
-from harness.dataset.clip_cache import domain_of, parts_of
+from harness.dataset.clip_cache import domain_of, parts_of, spectrum_of
 from harness.dataset.clip_sequence import ids_and_lengths
 from harness.domains import Domain
 from harness.families import parse_family
@@ -68,7 +68,8 @@ def rest(completion: Completion, clip: Clip, other: Clip | None, seed: int, draw
     if completion.kind == "zero":
         return None
     rng = generator("rest", clip.clip_id, str(completion), str(seed), str(draw))
-    return completion.rest(clip.waveform, None if other is None else other.waveform, rng)
+    spectrum = spectrum_of(clip) if completion.kind == "noise" else None
+    return completion.rest(clip.waveform, None if other is None else other.waveform, rng, spectrum)
 
 
 def rest_of(signal: SufficientSignal, clip: Clip, clip_of: Callable[[str], Clip]) -> Waveform | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,6 +88,19 @@ def test_noise_is_a_draw_of_its_generator_and_like_no_other() -> None:
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.2
     assert abs(np.corrcoef(one, clip())[0, 1]) < 0.2, "it is not the clip, made quiet"
     assert one.dtype == np.float32
+
+
+@pytest.mark.parametrize("n_samples", [2_000, 2_001])
+@pytest.mark.parametrize("level_db", [-1, -40, -60])
+def test_noise_is_the_same_bits_from_a_spectrum_that_is_known(level_db: int, n_samples: int) -> None:
+    """Stored signals are made again by it; it was defined in complex numbers."""
+    waveform, noise = clip(n_samples), Completion("noise", level_db)
+    spectrum = scipy.fft.rfft(waveform.astype(np.float64))
+    real, imaginary = rng().normal(0, np.sqrt(0.5), (2, len(spectrum)))
+    expected = np.abs(spectrum) * (real + 1j * imaginary) * 10 ** (level_db / 20)
+    for known in (None, spectrum):
+        rest = noise.rest(waveform, None, rng(), known)
+        np.testing.assert_array_equal(rest, scipy.fft.irfft(expected, n_samples).astype(np.float32))
 
 
 def test_noise_of_a_silent_clip_is_silent() -> None:
