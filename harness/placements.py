@@ -8,6 +8,7 @@ it moves together, and what leaves the occupied part at one side comes in at the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -108,8 +109,8 @@ def _of_plane(mask: Mask, energy: FloatArray, rng: np.random.Generator) -> list[
     inside, energy_inside = mask[box], energy[box]
     n_rows, n_columns = inside.shape
     shifts = np.unique(rng.integers((n_rows, n_columns), size=(_DRAWS, 2)), axis=0)
-    overlap = _sum_over_shifts(inside, inside, shifts) / inside.sum()
-    place_energy = _sum_over_shifts(energy_inside, inside, shifts)
+    n_kept, place_energy = _sums_over_shifts((inside, energy_inside), inside, shifts)
+    overlap = n_kept / inside.sum()
     masks: dict[bytes, Mask] = {}
     for i in _nearest(overlap, place_energy, float(energy[mask].sum()), float(energy.sum())):
         control = np.zeros_like(mask)
@@ -136,23 +137,33 @@ def _nearest(
     return np.asarray(order)
 
 
-def _sum_over_shifts(values: NDArray[Any], mask: Mask, shifts: NDArray[np.int64]) -> FloatArray:
-    """(n,) sums of values over a mask after each shift, (n, 2), on the torus; both (n_rows, n_columns).
+def _sums_over_shifts(
+    quantities: Sequence[NDArray[Any]], mask: Mask, shifts: NDArray[np.int64]
+) -> list[FloatArray]:
+    """Of each quantity (n,) sums over a mask after each shift, (n, 2), on the torus; all (n_rows, n_columns).
 
     A run of a mask is the difference of two cumulative sums of its row, which is laid out twice: runs wrap.
     """
     n_rows, n_columns = mask.shape
-    cumulative = np.zeros((n_rows, 2 * n_columns + 1))
-    np.cumsum(np.concatenate([values, values], axis=1), axis=1, out=cumulative[:, 1:])
+    width = 2 * n_columns + 1
+    cumulative = np.zeros((len(quantities), n_rows, width))
+    for values, sums in zip(quantities, cumulative, strict=True):
+        np.cumsum(np.concatenate([values, values], axis=1), axis=1, out=sums[:, 1:])
     # A column that is never kept lies between the rows, so that no run goes on in the next one.
     first, length = runs(np.pad(mask, ((0, 0), (0, 1))).ravel()).T
     row, column = np.divmod(first, n_columns + 1)
     step = max(1, _RUNS_AT_ONCE // len(first))
-    sums = []
+    parts = []
     for some in (shifts[at : at + step] for at in range(0, len(shifts), step)):
-        rows, columns = (row + some[:, :1]) % n_rows, (column + some[:, 1:]) % n_columns
-        sums.append((cumulative[rows, columns + length] - cumulative[rows, columns]).sum(axis=1))
-    return np.concatenate(sums)
+        start = _wrapped(row + some[:, :1], n_rows) * width + _wrapped(column + some[:, 1:], n_columns)
+        end = start + length
+        parts.append([(sums.take(end) - sums.take(start)).sum(axis=1) for sums in cumulative])
+    return [np.concatenate(sums) for sums in zip(*parts, strict=True)]
+
+
+def _wrapped(index: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Indices below 2 n on a circle of n: a remainder would take longer."""
+    return np.where(index < n, index, index - n)
 
 
 def _sum_over(per_bin: FloatArray, places: NDArray[np.int64]) -> FloatArray:
