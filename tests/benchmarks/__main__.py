@@ -31,7 +31,7 @@ from tests.benchmarks.figures import RESULTS, Figure, read, table
 BENCHMARKS: dict[str, tuple[str, ...]] = {
     "start": (),
     "everyday": ("--runs", "3"),
-    "evaluate": (),
+    "evaluate": ("--starter",),
     "memory": ("--clips", "60", "200"),
     "extract": ("--clips", "2"),
     "planted": ("--clips", "5"),
