@@ -390,7 +390,7 @@ def _hostile(
         "Signal": dataclasses.replace(suite.signals(TASK, REFERENCES[0])[0], record=record),
         "Classifier": classifier,
         "Suite": ge.Suite(suites.Suite(suite._open.root, bad)),
-        "Result": api_results.Result(runner.Result(entry, result._table), suite),
+        "Result": api_results.Result(dataclasses.replace(result._result, entry=entry), suite),
         "StudyResult": ge.StudyResult(dataclasses.replace(whole_study.study, task=bad)),
     }
 
