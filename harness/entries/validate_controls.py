@@ -54,7 +54,8 @@ def _replicates(signal_rows: pd.DataFrame) -> list[str]:
     """Whether the replicates count from 0 without a gap."""
     problems: list[str] = []
     for stimulus in _REPLICATES:
-        replicates = signal_rows[signal_rows["stimulus"] == stimulus].groupby("signal_id")["replicate"]
+        of_stimulus = signal_rows[signal_rows["stimulus"] == stimulus]
+        replicates = of_stimulus.groupby("signal_id", observed=True)["replicate"]
         gaps = (replicates.max() + 1 != replicates.nunique()).fillna(True).to_numpy(dtype=bool)
         problems += name_problems(
             list(replicates.max().index[gaps]),
@@ -79,7 +80,7 @@ def _swaps(signal_rows: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
     for signal_id, clip in zip(texts(swaps["signal_id"]), texts(swaps["other_clip"]), strict=True):
         swap_clips[signal_id].append(clip)
     same_class, too_few, other_length = [], [], []
-    for _, of_reference in signals.groupby("reference"):
+    for _, of_reference in signals.groupby("reference", observed=True):
         ids, labels, clip_ids = (texts(of_reference[name]) for name in ("signal_id", "expected", "clip_id"))
         class_of = dict(zip(clip_ids, labels, strict=True))
         counts = Counter((label, lengths.get(clip)) for clip, label in class_of.items())

@@ -164,7 +164,7 @@ def _identity(checks: Checks, entry: Entry, task: Task) -> None:
     is_valid_truth = rows["truth"].isna() | (rows["truth"].isin(task.labels) & ~silence)
     checks.require(is_valid_truth, "truth", f"a label of {task.name}, or nothing")
     checks.require_only_of_signals("expected", rows["expected"].isin(task.labels), f"a label of {task.name}")
-    of_signal = rows.groupby("signal_id")["robust"].transform("first")
+    of_signal = rows.groupby("signal_id", observed=True)["robust"].transform("first")
     is_same = rows["robust"].notna() & (rows["robust"] == of_signal)
     checks.require_only_of_signals("robust", is_same, "true or false, the same in all rows of a signal")
 
@@ -261,7 +261,7 @@ def _completeness(rows: pd.DataFrame, entry: Entry) -> list[str]:
         report(sorted(missing), f"has no row of stimulus {stimulus!r}, expected one")
     report(sorted(known(signal_rows["signal_id"]) - signals), "has no row of level 0, expected one")
     with_level = signal_rows[signal_rows["level"].notna()].drop_duplicates(["signal_id", "level"])
-    levels = with_level.groupby("signal_id")["level"]
+    levels = with_level.groupby("signal_id", observed=True)["level"]
     lowest, highest, n_levels = levels.min(), levels.max(), levels.count()
     complete = (lowest == 0) & ((highest == 0) | ((highest == N_LEVELS - 1) & (n_levels == N_LEVELS)))
     some_levels = list(n_levels.index[~complete])
