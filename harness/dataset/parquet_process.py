@@ -191,13 +191,14 @@ def _validate(table: pa.Table, request: dict[str, Any]) -> pa.Buffer:
 def _text_bytes(column: pa.DictionaryArray) -> int:
     """Bytes of the texts of a column, each as often as rows hold it.
 
-    Of the buffers themselves: `pyarrow.compute` opens slowly, and `to_numpy` opens pandas.
+    Of the buffers themselves: `pyarrow.compute` opens slowly; `to_numpy` opens pandas, and so does
+    `to_pandas_dtype` in older versions.
     """
     if column.null_count == len(column):
         return 0
     texts, rows = column.dictionary, column.indices
     ends = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
-    codes = np.frombuffer(rows.buffers()[1], rows.type.to_pandas_dtype())[rows.offset :][: len(rows)]
+    codes = np.frombuffer(rows.buffers()[1], str(rows.type))[rows.offset :][: len(rows)]
     if column.null_count:
         is_text = np.unpackbits(np.frombuffer(rows.buffers()[0], np.uint8), bitorder="little")
         codes = codes[is_text[rows.offset :][: len(rows)] == 1]

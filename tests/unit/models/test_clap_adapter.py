@@ -30,7 +30,9 @@ def as_transformers(folder, prompts, clip):
     """(n_classes,) logits of one clip, by the model's own forward on what its own processor makes."""
     processor = transformers.ClapProcessor.from_pretrained(folder)
     model = transformers.ClapModel.from_pretrained(folder).eval()
-    inputs = processor(text=prompts, audio=clip, sampling_rate=RATE, return_tensors="pt", padding=True)
+    # One by one: in transformers 5.0 the processor pads the sound, too, as it was told to pad the texts.
+    inputs = processor.tokenizer(prompts, padding=True, return_tensors="pt")
+    inputs |= processor.feature_extractor(clip, sampling_rate=RATE, return_tensors="pt")
     with torch.inference_mode():
         return model(**inputs).logits_per_audio[0].numpy()
 
