@@ -4,7 +4,8 @@
 
 Clips are the first N of each task of the starter suite, models its references; with GOODENOUGH_REAL_AUDIO set
 also recordings and the models trained on them. Writes `extract.json.xz` (every pair of a model and a clip),
-`extract.md` (the tables) and `extract.svg`; of fewer clips than ten only the figures, `extract.json`.
+`extract.md` (the tables) and `extract.svg`; of fewer clips than ten only the figures, `extract.json`, of ReX
+and the searches of this package.
 
 Conventions: one thread on every side; a query is one signal put through a model, a slope counts as
 `oracle.SLOPE_QUERIES`, a call is one batch. Clips whose class silence gets too are left out. Ratios are
@@ -26,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -35,7 +37,7 @@ from typing import Any
 import numpy as np
 
 from harness import audio, labels
-from harness.dataset.query_counts import QUERIES, format_queries
+from harness.dataset.query_counts import QUERIES, format_queries, queries_of
 from harness.dataset.suites import load
 from harness.domains import fft
 from harness.extract import runner
@@ -56,6 +58,9 @@ from tests.benchmarks.baselines import BackwardSelection, QuickXplain
 from tests.benchmarks.figures import RESULTS, Figure, write
 from tests.benchmarks.rex import peer
 
+STREAMED, _TOGETHER = ("starter-genre-wav2vec2", "starter-emotion-whisper"), 12
+"""Models that hear many clips together, and how many of these are different: the deepest search counts."""
+
 _FULL = 10
 """Clips of each task of which a run is worth keeping in full."""
 
@@ -66,6 +71,8 @@ SEARCHES: dict[str, Search] = {
     "QuickXplain": QuickXplain(),
     "backward selection, 32 bands": BackwardSelection(resolution="bands32"),
 }
+OURS = ["minimal", "gradient", "responsibility"]
+"""Those that are measured with fewer than _FULL clips."""
 BATCH, REMOVALS, BUDGET = 64, 100, 6000
 """Signals of a call; bins that are left out, at most; queries of one search on one clip."""
 
@@ -168,8 +175,8 @@ def opened(subject: Subject) -> tuple[classifiers.Classifier, LabelMap]:
 # ---- pair by pair ----------------------------------------------------------------------------------
 
 
-def measure(subject: Subject) -> list[Pair]:
-    """Every searcher on every clip of a subject, one clip at a time."""
+def measure(subject: Subject, searches: Sequence[str]) -> list[Pair]:
+    """ReX and some of SEARCHES on every clip of a subject, one clip at a time."""
     one_thread()
     classifier, label_map = opened(subject)
     classifier.logits([subject.clips[0].waveform], subject.clips[0].sample_rate_hz)
@@ -194,7 +201,8 @@ def measure(subject: Subject) -> list[Pair]:
                         variant.mask,
                     )
                 )
-        for name, search in SEARCHES.items():
+        for name in searches:
+            search = SEARCHES[name]
             meter, start = Meter(classifier), time.process_time()
             (found,) = extracted(meter, label_map, [clip], [search])
             seconds = time.process_time() - start
@@ -302,7 +310,7 @@ class Together:
 
 
 def together(subject: Subject, n_clips: int = 64) -> Together:
-    """All clips in one stream, and one after the other; the search is `minimal`."""
+    """Clips of a subject, each several times, in one stream and one after the other; by `minimal`."""
     classifier, label_map = opened(subject)
     clips = [
         Clip(f"{clip.clip_id}-{i}", clip.corpus, clip.label, clip.waveform, clip.sample_rate_hz)
@@ -422,17 +430,42 @@ def figures_of(pairs: Sequence[Pair], stream: Sequence[Together]) -> list[Figure
             figures.append(
                 Figure(f"{by} / ReX: {name}", float(np.exp(np.mean(logs))), target=target, n=len(mine))
             )
-    queries = [p.queries for p in pairs if p.by == "minimal"]
-    for name, level, limit in (("median", 0.5, None), ("90 %", 0.9, 200.0), ("maximum", 1.0, None)):
-        value_of = float(np.quantile(queries, level))
-        figures.append(Figure(f"minimal: {name} of queries", value_of, "queries", limit, n=len(queries)))
+    figures += _tail("minimal", [p.queries for p in pairs if p.by == "minimal"])
     for t in stream:
         calls = t.calls_together / t.n_clips
+        if of_rex := [p.calls for p in pairs if p.by == "ReX" and p.model == t.model]:
+            ratio, name = (
+                calls / float(np.mean(of_rex)),
+                f"{t.n_clips} clips together, {t.model}: calls / ReX",
+            )
+            figures.append(Figure(name, ratio, target=1 / 1000, n=len(of_rex)))
         figures += [
             Figure(f"{t.n_clips} clips together, {t.model}: calls a clip", calls, "calls", n=t.n_clips),
             Figure(f"{t.n_clips} clips together, {t.model}: wall / model", t.overhead, target=1.15, n=1),
         ]
     return figures
+
+
+def figures_of_suite() -> list[Figure]:
+    """The queries for the minimal signals of the starter suite, as they are stored with it."""
+    suite = load(str(paths.embedded()))
+    families = [
+        by_family
+        for task in suite.task_names
+        for reference in suite.references(task)
+        if (by_family := queries_of(suite, task, reference.model.slug))
+    ]
+    queries = [n for by_family in families for n in by_family.get("minimal@bins", ())]
+    return _tail("starter suite, minimal", queries)
+
+
+def _tail(name: str, queries: Sequence[int]) -> list[Figure]:
+    return [
+        Figure(
+            f"{name}: {what} of queries", float(np.quantile(queries, level)), "queries", limit, n=len(queries)
+        )
+        for what, level, limit in (("median", 0.5, None), ("90 %", 0.9, 200.0), ("maximum", 1.0, None))
+    ]
 
 
 def picture(pairs: Sequence[Pair], path: Path) -> None:
@@ -461,11 +494,12 @@ def main() -> None:
     peer.environment()
     chosen = list(subjects(args.clips))
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-        pairs = [pair for found in pool.map(measure, chosen) for pair in found]
+        searches = [*SEARCHES] if args.clips >= _FULL else OURS
+        pairs = [pair for found in pool.map(partial(measure, searches=searches), chosen) for pair in found]
     one_thread()
-    stream = [together(s) for s in chosen if s.name in ("starter-genre-wav2vec2", "starter-emotion-whisper")]
+    stream = [together(s) for s in subjects(_TOGETHER) if s.name in STREAMED]
     stream.append(base_sized())
-    write(args.out, "extract", figures_of(pairs, stream))
+    write(args.out, "extract", [*figures_of(pairs, stream), *figures_of_suite()])
     if args.clips < _FULL:
         return
     record = {

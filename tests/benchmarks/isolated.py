@@ -1,6 +1,6 @@
 """An adapter in a process of its own against the same one in this process.
 
-    python -m tests.benchmarks.isolated [--out FOLDER]     (from the root of the repository)
+    python -m tests.benchmarks.isolated [--runs N] [--out FOLDER]     (from the root of the repository)
 
 wav2vec2 of base size with random weights on four clips of 5 s in one call; and one that does nothing, on 5
 and 10 s, which shows what the pipe takes. Both run in the interpreter of this process, on the same number of
@@ -58,6 +58,7 @@ class Nothing(Base):
 def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description="An adapter in a process of its own against one in this.")
+    parser.add_argument("--runs", type=int, default=TIMES, help="measured calls of each")
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     rows = []
@@ -76,7 +77,7 @@ def main() -> None:
                     asked = (lambda: answers.ask(here.logits, clips), lambda: there.logits(clips))  # noqa: B023
                     times: tuple[list[float], list[float]] = ([], [])
                     logits = [work() for work in asked]
-                    for _ in range(TIMES):
+                    for _ in range(args.runs):
                         for work, taken in zip(asked, times, strict=True):
                             start = time.perf_counter()
                             work()
@@ -91,7 +92,7 @@ def main() -> None:
                             "in_process_s": round(inside, 4),
                             "isolated_s": round(isolated, 4),
                             "ratio": [ratio.value, ratio.low, ratio.high],
-                            "n": TIMES,
+                            "n": args.runs,
                             "same_to_the_last_bit": logits[0].tobytes() == logits[1].tobytes(),
                         }
                     )
@@ -101,7 +102,7 @@ def main() -> None:
             f"isolated / in this process, {row['clip_seconds']} s",
             row["ratio"][0],
             target=1.1,
-            n=TIMES,
+            n=args.runs,
             interval=(row["ratio"][1], row["ratio"][2]),
         )
         for row in rows

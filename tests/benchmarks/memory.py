@@ -104,7 +104,8 @@ suite, model, out = load(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 classifier = loading.load(model, device="cpu", batch_size=64)
 label_map = labels.harmonise(classifier.class_names, TASKS["emotion"])
 result = runner.evaluate(classifier, label_map, suite, TASKS["emotion"], out)
-store.write(out, result.entry, result.lazy_verdicts)
+older = not hasattr(result, "lazy_verdicts")
+store.write(out, result.entry, result.verdicts if older else result.lazy_verdicts)
 print(memory.peak_mb())
 """
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import shutil
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,9 @@ RUN = RunSettings(
 )
 
 
-def make(root: Path, n_entries: int, n_references: int, n_clips: int, seed: int) -> tuple[Path, Path]:
+def make(
+    root: Path, n_entries: int, n_references: int, n_clips: int, seed: int, n_distinct: int | None = None
+) -> tuple[Path, Path]:
     """Make a suite and entries that answer it.
 
     Args:
@@ -92,6 +95,8 @@ def make(root: Path, n_entries: int, n_references: int, n_clips: int, seed: int)
         n_references: models whose signals they judge, in both families.
         n_clips: clips; each has a signal of each reference in each family.
         seed: of everything.
+        n_distinct: entries with answers of their own; those after them have the answers of one of these, by
+            another model, and take a twentieth of the time to make. All have their own when None.
 
     Returns:
         The folder of the entries, and that of the signals.
@@ -103,14 +108,16 @@ def make(root: Path, n_entries: int, n_references: int, n_clips: int, seed: int)
     _suite(signals, references, truth)
     suite = Suite(signals, NAME)
     others = {unit.signal_id: unit.others for unit in units_of(suite, TASK)}
-    work = _Work(submissions, seed, truth, suite.ref(TASK.name), suite.counts(TASK.name), others)
+    n_distinct = n_entries if n_distinct is None else n_distinct
+    work = _Work(submissions, seed, truth, suite.ref(TASK.name), suite.counts(TASK.name), others, n_distinct)
     if n_entries < 100:
         _entries(work, range(n_entries))
         return submissions, signals
-    parts = [range(i, min(i + 50, n_entries)) for i in range(0, n_entries, 50)]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for done in [pool.submit(_entries, work, part) for part in parts]:
-            done.result()
+        for numbers in (range(n_distinct), range(n_distinct, n_entries)):
+            parts = [numbers[i : i + 50] for i in range(0, len(numbers), 50)]
+            for done in [pool.submit(_entries, work, part) for part in parts]:
+                done.result()
     return submissions, signals
 
 
@@ -132,6 +139,8 @@ class _Work:
     references: tuple[ReferenceCounts, ...]
     others: dict[str, tuple[str, ...]]
     """Clips of the `swap` controls of each signal."""
+    n_distinct: int
+    """Entries that have answers of their own."""
 
 
 def _suite(root: Path, references: list[ModelRef], truth: Any) -> None:
@@ -197,10 +206,27 @@ def _suite(root: Path, references: list[ModelRef], truth: Any) -> None:
 
 def _entries(work: _Work, which: range) -> None:
     """Candidates by number, each with its entry."""
-    questions = _questions(work)
+    questions = _questions(work) if which.start < work.n_distinct else None
     for i in which:
-        candidate = model(f"org{i % 101:03d}/candidate-{i:05d}", work.seed)
-        _entry(work, candidate, i, questions)
+        if i >= work.n_distinct or questions is None:
+            _entry_like(work, i, i % work.n_distinct)
+        else:
+            _entry(work, _candidate(work, i), i, questions)
+
+
+def _candidate(work: _Work, number: int) -> ModelRef:
+    return model(f"org{number % 101:03d}/candidate-{number:05d}", work.seed)
+
+
+def _entry_like(work: _Work, number: int, other: int) -> None:
+    """The entry of a candidate that answers as another one."""
+    folders = (work.submissions / _candidate(work, other).slug).glob(f"*/*/{store.ENTRY}")
+    (source,) = (path.parent for path in folders)
+    entry = replace(store.read(source), model=_candidate(work, number), facts=_facts(number))
+    folder = work.submissions / entry.path
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source / store.VERDICTS, folder / store.VERDICTS)
+    (folder / store.ENTRY).write_text(to_json(entry))
 
 
 def _entry(work: _Work, candidate: ModelRef, number: int, questions: pa.Table) -> None:
