@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -120,7 +121,8 @@ def unwritable(path: Path, error: OSError, instead: str = "choose another folder
 def pointer(path: Path) -> str | None:
     """The line about a file that git-lfs has not fetched; None for any other, and for none."""
     try:
-        if not path.is_file() or path.stat().st_size > _MAX_POINTER_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_POINTER_BYTES:
             return None
         with open(path, "rb") as file:
             if file.read(len(_POINTER)) != _POINTER:

@@ -62,10 +62,10 @@ def batches(
 
 @contextmanager
 def without_cycle_collection() -> Iterator[None]:
-    """Leave garbage in cycles until the block ends: looking for it among many records takes most of the time.
+    """Look for no garbage in cycles where many records are made, nor later among these.
 
-    Where many records are made, none of which is garbage, every one of them would be looked at again and
-    again.
+    Every record would be looked at again and again, which takes most of the time. What nothing refers to is
+    freed all the same; cycles that the block leaves behind stay until the process ends.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -73,6 +73,7 @@ def without_cycle_collection() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            gc.freeze()
             gc.enable()
 
 

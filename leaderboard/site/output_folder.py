@@ -11,6 +11,7 @@ touched either. A folder that holds anything else is refused.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +72,11 @@ def is_current(out: Path, name: str, file: BuiltFile | None, key: str) -> bool:
     """Whether the file is as a build with this key left it."""
     if file is None or file.key != key:
         return False
-    path = out / name
-    return path.is_file() and not path.is_symlink() and path.stat().st_size == file.n_bytes
+    try:
+        status = (out / name).lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == file.n_bytes
 
 
 def publish_files(
