@@ -36,7 +36,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "extract": ("--clips", "2"),
     "planted": ("--clips", "2"),
     "isolated": ("--runs", "6"),
-    "study": (),
+    "study": ("--clips", "200"),
     "leaderboard": ("1000", "10000"),
     "pages": (),
 }

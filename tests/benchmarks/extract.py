@@ -303,14 +303,15 @@ class Together:
     model: str
     n_clips: int
     seconds_together: float
-    seconds_apart: float
+    seconds_apart: float | None
+    """One clip after the other; None where that was not measured."""
     calls_together: int
     overhead: float
     """Wall time of the run over that of the calls to the model in it."""
 
 
-def together(subject: Subject, n_clips: int = 64) -> Together:
-    """Clips of a subject, each several times, in one stream and one after the other; by `minimal`."""
+def together(subject: Subject, n_clips: int = 64, *, apart: bool = True) -> Together:
+    """Clips of a subject, each several times, in one stream, and one after the other; by `minimal`."""
     classifier, label_map = opened(subject)
     clips = [
         Clip(f"{clip.clip_id}-{i}", clip.corpus, clip.label, clip.waveform, clip.sample_rate_hz)
@@ -320,14 +321,17 @@ def together(subject: Subject, n_clips: int = 64) -> Together:
     meter, start = Meter(classifier), time.perf_counter()
     extracted(meter, label_map, clips, [Minimal()])
     all_at_once = time.perf_counter() - start
-    start = time.perf_counter()
-    for clip in clips:
-        extracted(classifier, label_map, [clip], [Minimal()])
-    apart = time.perf_counter() - start
-    return Together(subject.name, n_clips, all_at_once, apart, meter.calls, all_at_once / meter.seconds)
+    seconds_apart = None
+    if apart:
+        start = time.perf_counter()
+        for clip in clips:
+            extracted(classifier, label_map, [clip], [Minimal()])
+        seconds_apart = time.perf_counter() - start
+    overhead = all_at_once / meter.seconds
+    return Together(subject.name, n_clips, all_at_once, seconds_apart, meter.calls, overhead)
 
 
-def base_sized(n_clips: int = 4) -> Together:
+def base_sized(n_clips: int = 4, *, apart: bool = True) -> Together:
     """The engine over a model of the size of wav2vec2-base, 95 million weights that were never trained."""
     import torch
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
@@ -340,7 +344,8 @@ def base_sized(n_clips: int = 4) -> Together:
         config = Wav2Vec2Config(id2label=names, label2id={name: i for i, name in names.items()})
         Wav2Vec2ForSequenceClassification(config).save_pretrained(folder)
         Wav2Vec2FeatureExtractor(return_attention_mask=False).save_pretrained(folder)
-        return together(Subject("wav2vec2-base, untrained", folder, "emotion", False, tuple(clips)), n_clips)
+        subject = Subject("wav2vec2-base, untrained", folder, "emotion", False, tuple(clips))
+        return together(subject, n_clips, apart=apart)
 
 
 # ---- tables ----------------------------------------------------------------------------------------
@@ -405,6 +410,7 @@ def report(pairs: Sequence[Pair], stream: Sequence[Together]) -> str:
             f" | {t.seconds_apart / t.seconds_together:.1f} x | {t.calls_together / t.n_clips:.2f}"
             f" | {t.overhead:.2f} |"
             for t in stream
+            if t.seconds_apart is not None
         )
     )
     for by in ("minimal", "gradient"):
@@ -491,16 +497,17 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=12, help="clips of each task")
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
+    in_full = args.clips >= _FULL
     peer.environment()
     chosen = list(subjects(args.clips))
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-        searches = [*SEARCHES] if args.clips >= _FULL else OURS
+        searches = [*SEARCHES] if in_full else OURS
         pairs = [pair for found in pool.map(partial(measure, searches=searches), chosen) for pair in found]
     one_thread()
-    stream = [together(s) for s in subjects(_TOGETHER) if s.name in STREAMED]
-    stream.append(base_sized())
+    stream = [together(s, apart=in_full) for s in subjects(_TOGETHER) if s.name in STREAMED]
+    stream.append(base_sized(apart=in_full))
     write(args.out, "extract", [*figures_of(pairs, stream), *figures_of_suite()])
-    if args.clips < _FULL:
+    if not in_full:
         return
     record = {
         "versions": {
