@@ -127,6 +127,6 @@ def pointer(path: Path) -> str | None:
         with open(path, "rb") as file:
             if file.read(len(_POINTER)) != _POINTER:
                 return None
-    except OSError:
+    except (OSError, ValueError):  # a name with NUL in it is no file's
         return None
     return f"{path} {POINTED}"

@@ -62,10 +62,10 @@ def batches(
 
 @contextmanager
 def without_cycle_collection() -> Iterator[None]:
-    """Look for no garbage in cycles where many records are made, nor later among these.
+    """Look for no garbage in cycles while many records are made, nor among these later.
 
     Every record would be looked at again and again, which takes most of the time. What nothing refers to is
-    freed all the same; cycles that the block leaves behind stay until the process ends.
+    freed all the same, but cycles of garbage that there are when the block ends stay until the process ends.
     """
     was_enabled = gc.isenabled()
     gc.disable()
