@@ -28,7 +28,7 @@ TARGETS = {"from nothing": 35.0, "unchanged": 8.0}
 """Seconds for the largest."""
 N_REFERENCES, N_CLIPS = 60, 40
 N_DISTINCT = 300
-"""Candidates with answers of their own: the others have theirs, so that 10,000 are made in two minutes."""
+"""Candidates with answers of their own: the others have theirs, so that 10,000 are made in a minute."""
 
 
 def build(root: Path) -> None:

@@ -108,7 +108,7 @@ def make(
     _suite(signals, references, truth)
     suite = Suite(signals, NAME)
     others = {unit.signal_id: unit.others for unit in units_of(suite, TASK)}
-    n_distinct = n_entries if n_distinct is None else n_distinct
+    n_distinct = n_entries if n_distinct is None else min(n_distinct, n_entries)
     work = _Work(submissions, seed, truth, suite.ref(TASK.name), suite.counts(TASK.name), others, n_distinct)
     if n_entries < 100:
         _entries(work, range(n_entries))
@@ -206,12 +206,13 @@ def _suite(root: Path, references: list[ModelRef], truth: Any) -> None:
 
 def _entries(work: _Work, which: range) -> None:
     """Candidates by number, each with its entry."""
-    questions = _questions(work) if which.start < work.n_distinct else None
-    for i in which:
-        if i >= work.n_distinct or questions is None:
-            _entry_like(work, i, i % work.n_distinct)
-        else:
+    if which.start < work.n_distinct:
+        questions = _questions(work)
+        for i in which[: work.n_distinct - which.start]:
             _entry(work, _candidate(work, i), i, questions)
+    for i in which:
+        if i >= work.n_distinct:
+            _entry_like(work, i, i % work.n_distinct)
 
 
 def _candidate(work: _Work, number: int) -> ModelRef:

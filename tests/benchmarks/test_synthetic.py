@@ -47,3 +47,17 @@ def test_the_same_arguments_give_the_same_files(tmp_path: Path) -> None:
         for name in (store.ENTRY, store.VERDICTS):
             again = second / folder.relative_to(first) / name
             assert again.read_bytes() == (folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("n_distinct", [1, 2, 9])
+def test_entries_beyond_the_distinct_ones_have_the_answers_of_another_model(
+    tmp_path: Path, n_distinct: int
+) -> None:
+    submissions, signals = synthetic.make(tmp_path, 5, 2, 24, 7, n_distinct)
+    folders = store.find(submissions)
+    entries = [store.read(folder) for folder in folders]
+    assert len({entry.model for entry in entries}) == 5
+    assert all(folder == submissions / entry.path for folder, entry in zip(folders, entries, strict=True))
+    assert len({(folder / store.VERDICTS).read_bytes() for folder in folders}) == min(n_distinct, 5)
+    (ranking,) = table.build(submissions, Suite(signals, synthetic.NAME)).rankings
+    assert len(ranking.rows) == 5
