@@ -42,7 +42,7 @@ class BoardEntry:
     """An entry and its folder."""
 
     entry: Entry
-    """Without the cells of its scorecard."""
+    """As in `LoadedEntry`."""
     folder: Path
     data: LoadedEntry = field(repr=False, compare=False)
     exclusion_reason: str | None = None

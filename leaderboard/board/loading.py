@@ -1,8 +1,8 @@
 """Reads many entries from disk, fast: what a board needs of each, and no more.
 
 Conventions: the scorecard is read as strictly as anywhere, but its cells, by far the most of an entry, become
-arrays of what a page shows of them: as records, those of ten thousand entries would fill the memory;
-`store.read` reads them as records. Of the verdicts only the columns behind the lift are read.
+arrays of what a page shows of them, and of its likeness only the near copies stay: as records, those of ten
+thousand entries would fill the memory; `store.read` reads all of them as records. Of the verdicts only the columns behind the lift are read.
 """
 
 from __future__ import annotations
@@ -208,14 +208,15 @@ def _read(folder: Path) -> LoadedEntry:
     except (OSError, ValueError, OverflowError, RecursionError):
         store.read(folder)  # says what is wrong
         raise BadInput(f"{path} is not an entry of this version") from None
-    families = tuple(replace(family, cells=()) for family in entry.scorecard.families)
-    entry = replace(entry, scorecard=replace(entry.scorecard, families=families))
     lifts, problem = None, None
     if entry.scorecard.ranked:
         try:
             lifts = read_lifts(folder / store.VERDICTS, entry)
         except BadSignals as error:  # it is then left out
             problem = str(error)
+    families = tuple(replace(family, cells=()) for family in entry.scorecard.families)
+    near_copies = tuple(near for near in entry.likeness if near.is_copy)
+    entry = replace(entry, scorecard=replace(entry.scorecard, families=families), likeness=near_copies)
     return LoadedEntry(entry, cells, lifts, hashlib.sha256(text).hexdigest(), problem)
 
 

@@ -5,8 +5,9 @@ the key. Each task has one current key, that of the suite (where it has no such 
 entries with another are stale and are never ranked among the current ones. References and candidates share
 one ranking: a rate of a reference is a mean over the other references. Nothing a scorecard holds is
 computed again: only ranks, their intervals and the order of rows are computed here. A board may have ten
-thousand rows: their entries are without the cells of their scorecards, and `Row.cells` has what a page shows
-of these; the matrices have all of them, for the references and the best candidates.
+thousand rows: their entries are without the cells of their scorecards, of which `Row.cells` has what a page
+shows, and without references that they are not like; the matrices have all cells, for the references and the
+best candidates.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class LoadedEntry:
     """One entry as a board needs it."""
 
     entry: Entry
-    """Without the cells of its scorecard."""
+    """Without the cells of its scorecard, and of its likeness to references only the near copies."""
     cells: tuple[MatrixRow, ...]
     lifts: LiftByClip | None
     """None where it is not ranked, or its verdicts cannot be read."""
@@ -59,7 +59,7 @@ class Row:
     """One entry and its place."""
 
     entry: Entry
-    """The record, without the cells of its scorecard; every number is read from it."""
+    """The record, as in `LoadedEntry`; every number is read from it."""
     reference: bool
     """Its own signals are among those judged, known by its weights; its scorecard leaves them out."""
     rank: int | None = None

@@ -35,9 +35,8 @@ def _row(world: World, name: str) -> Row:
 def _copy_of(entry: Entry, reference: str) -> Entry:
     """The entry, answering as a reference does."""
     alike = NearCopy(model(reference), 35, 35, 36, 36, 0.999)
-    return replace(
-        entry, likeness=tuple(alike if n.reference == model(reference) else n for n in entry.likeness)
-    )
+    others = (near for near in entry.likeness if near.reference != alike.reference)
+    return replace(entry, likeness=(*others, alike))
 
 
 def _with_row(world: World, row: Row) -> Board:
