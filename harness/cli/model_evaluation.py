@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import cache_folder
 from harness.cli.backends import PinnedModel
 from harness.cli.cached_evaluation import earlier_result
-from harness.cli.common import info, show, show_outgoing
+from harness.cli.common import info, known_tasks, show, show_outgoing
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
 from harness.cli.options import ModelOptions
 from harness.cli.selection import require_clips
@@ -230,6 +231,7 @@ def _evaluate(
     folder = None
     if ci_width is None and limit is None:
         folder = earlier_result(out, candidate.source.ref, labels, suite, task, candidate.opening)
+    is_new = folder is None
     if folder is not None:
         info(f"{task.name}: already evaluated, and nothing has changed since")
         remove_stale_locks(out / ".answers" / candidate.source.ref.slug, f"*/{task.name}.*lock")
@@ -256,6 +258,8 @@ def _evaluate(
     report = folder / REPORT
     if not report.is_file():
         entry_report.write(report, entry, verdicts, suite)
+    if is_new and entry.complete and private is None:
+        _check(folder, task)
     partial = remarks.partial(entry, verdicts, suite)
     if not quiet:
         show(entry, suite, remarks.as_other(verdicts), partial)
@@ -268,6 +272,19 @@ def _evaluate(
             show_text(sentence)
         info(f"report: {report}\n")
     return entry, folder
+
+
+def _check(folder: Path, task: Task) -> None:
+    """Check an entry as `validate` does, which need not check it again; say what is wrong with it.
+
+    Those of other tasks than the built-in ones are left to `validate`, which has to be given their files.
+    """
+    from harness.entries.valid_marks import problems_of, validator_marks
+
+    tasks = known_tasks(())
+    if task in tasks:
+        for line in problems_of(folder, tasks, validator_marks(cache_folder.cache())):
+            info(f"Warning: {one_line(line, 10_000)}: the entry cannot be submitted")
 
 
 @dataclass

@@ -2,7 +2,8 @@
 
 Conventions: the scorecard is read as strictly as anywhere, but its cells, by far the most of an entry, become
 arrays of what a page shows of them, and of its likeness only the near copies stay: as records, those of ten
-thousand entries would fill the memory; `store.read` reads all of them as records. Of the verdicts only the columns behind the lift are read.
+thousand entries would fill the memory; `store.read` reads all of them as records. Of the verdicts only the
+columns behind the lift are read.
 """
 
 from __future__ import annotations
