@@ -25,7 +25,7 @@ TOO_WIDE = "all => all.filter((cell) => cell.scrollWidth > cell.clientWidth).len
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a task with that many models."""
     made = tmp_path_factory.mktemp("large") / "task.html"
-    pages.write(made, pages.made_up(N, 3))
+    pages.write_page(made, pages.made_up(N, 3))
     return made
 
 
@@ -87,7 +87,7 @@ def test_a_place_among_thousands_is_read_beside_a_name_that_stays(
 def test_no_place_is_cut_off_by_the_name_beside_it(browser: Browser, tmp_path: Path, n: int) -> None:
     (ranking,) = pages.made_up(n, 3).rankings
     rows = tuple(replace(row, panel_low=row.rank_low, panel_high=row.rank_high) for row in ranking.rows)
-    pages.write(tmp_path / "task.html", Board((replace(ranking, rows=rows),)))
+    pages.write_page(tmp_path / "task.html", Board((replace(ranking, rows=rows),)))
     for width in (360, 700):
         with page_visits.opened(browser, width=width) as visit:
             page = visit.open(tmp_path / "task.html", f"?page={-(-n // FIRST)}")
