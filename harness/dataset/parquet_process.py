@@ -25,11 +25,14 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _MOST_COLUMNS = 100
 """Columns of other files that are named."""
@@ -174,11 +177,10 @@ def _agree(file: pq.ParquetFile, groups: list[int]) -> None:
 def _validate(table: pa.Table, request: dict[str, Any]) -> pa.Buffer:
     """A table as an Arrow stream, once every value of it is known to be sound."""
     table.validate(full=True)
-    n_bytes = table.nbytes
-    for column in table.columns:
-        for chunk in column.chunks:
-            if isinstance(chunk, pa.DictionaryArray):
-                n_bytes += _text_bytes(chunk)
+    texts = [chunk for column in table.columns for chunk in column.chunks if _is_coded(chunk)]
+    n_bytes = table.nbytes + sum(map(_most_text_bytes, texts))
+    if n_bytes > request["data_bytes"]:  # it may have fewer
+        n_bytes = table.nbytes + sum(map(_text_bytes, texts))
     if n_bytes > request["data_bytes"]:
         raise ValueError(f"{n_bytes} bytes of data, expected at most {request['data_bytes']}")
     table = table.unify_dictionaries().combine_chunks()
@@ -188,21 +190,33 @@ def _validate(table: pa.Table, request: dict[str, Any]) -> pa.Buffer:
     return sink.getvalue()
 
 
+def _is_coded(column: pa.Array) -> bool:
+    """Whether it has texts as a dictionary, of which rows refer to some."""
+    return isinstance(column, pa.DictionaryArray) and column.null_count < len(column)
+
+
+def _most_text_bytes(column: pa.DictionaryArray) -> int:
+    """Bytes of the texts of a column, if every row had the longest."""
+    return len(column) * int(_lengths(column.dictionary).max(initial=0))
+
+
 def _text_bytes(column: pa.DictionaryArray) -> int:
     """Bytes of the texts of a column, each as often as rows hold it.
 
     Of the buffers themselves: `pyarrow.compute` opens slowly; `to_numpy` opens pandas, and so does
     `to_pandas_dtype` in older versions.
     """
-    if column.null_count == len(column):
-        return 0
-    texts, rows = column.dictionary, column.indices
-    ends = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
+    rows = column.indices
     codes = np.frombuffer(rows.buffers()[1], str(rows.type))[rows.offset :][: len(rows)]
     if column.null_count:
         is_text = np.unpackbits(np.frombuffer(rows.buffers()[0], np.uint8), bitorder="little")
         codes = codes[is_text[rows.offset :][: len(rows)] == 1]
-    return int(np.diff(ends)[codes].sum(dtype=np.int64))
+    return int(_lengths(column.dictionary)[codes].sum(dtype=np.int64))
+
+
+def _lengths(texts: pa.StringArray) -> NDArray[np.int32]:
+    """Bytes of each text."""
+    return np.diff(np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1])
 
 
 if __name__ == "__main__":

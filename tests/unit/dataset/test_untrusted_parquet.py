@@ -221,4 +221,14 @@ def test_a_reader_opens_no_library_that_is_slow_to_import(tmp_path: Path) -> Non
 def test_bytes_of_texts_are_counted_as_often_as_rows_hold_them(texts: list[str | None], start: int) -> None:
     column = pa.array(texts, pa.string()).dictionary_encode().slice(start)
     expected = sum(len(text.encode()) for text in texts[start:] if text is not None)
-    assert parquet_process._text_bytes(column) == expected
+    if parquet_process._is_coded(column):
+        assert parquet_process._text_bytes(column) == expected
+        assert parquet_process._most_text_bytes(column) >= expected
+    else:
+        assert expected == 0
+
+
+def test_one_long_text_among_many_rows_is_sound(tmp_path: Path) -> None:
+    table = _table(clip_id=pa.array(["x" * 20_000, *["a"] * 4000]).dictionary_encode())
+    (tmp_path / "v").write_bytes(_written(table))
+    assert parquet_io.verdicts(tmp_path / "v").num_rows == 4001
