@@ -13,8 +13,6 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from scipy.special import bdtrc
-
 from harness.dataset import paths
 from harness.entries.sidecar import Sidecar, differences
 from harness.entries.untrusted_files import rule_problems, text_problems
@@ -228,9 +226,13 @@ def holds(v: Verification) -> bool:
 
 def chance_of_ties(n_for: int, n_against: int) -> float:
     """Chance that of so many ties so many or more raise the lift, where each does or does not alike."""
+    if n_for <= 0:
+        return 1.0
+    from scipy.special import bdtrc
+
     # Other rules refuse counts that are negative or too large.
     n_for, n_against = (min(max(n, 0), 10**9) for n in (n_for, n_against))
-    return float(bdtrc(n_for - 1, n_for + n_against, 0.5)) if n_for else 1.0
+    return float(bdtrc(n_for - 1, n_for + n_against, 0.5))
 
 
 _SIDECAR = Sidecar(
