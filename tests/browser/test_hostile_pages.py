@@ -66,6 +66,7 @@ def test_no_page_runs_or_fetches_what_a_stranger_wrote(browser: Browser, world: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # hundreds of pages, on whatever machine
 def test_none_of_all_pages_runs_or_fetches_what_a_stranger_wrote(browser: Browser, world: Spoiled) -> None:
     _look(browser, world, page_visits.pages_of(world.root))
 
