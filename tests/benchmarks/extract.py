@@ -224,7 +224,7 @@ def measure(subject: Subject, searches: Sequence[str]) -> list[Pair]:
 
 def extracted(
     listener: Any, label_map: LabelMap, clips: Sequence[Clip], searches: Sequence[Search]
-) -> list[Extracted]:
+) -> Sequence[Extracted]:
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal", {}, "")
         try:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import click
 import pytest
 import yaml
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 import goodenough
 from harness import cli
@@ -183,7 +183,7 @@ def look(browser: Browser, site: Site, request: pytest.FixtureRequest) -> Iterat
     seen.page.on("console", lambda message: seen.said.append(f"{message.type}: {message.text}"))
     seen.page.on("pageerror", lambda error: seen.said.append(f"error: {error}"))
 
-    def answer(route: object) -> None:
+    def answer(route: Route) -> None:
         url = route.request.url
         if url.startswith((site.address, site.folder.as_uri(), "data:", "blob:")):
             route.continue_()

@@ -227,8 +227,9 @@ def names_of_files(source):
     tree = ast.parse(source)
     alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
     for node in ast.walk(tree):
-        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone
-        if is_text and FILE_NAME.fullmatch(node.value):
+        if not isinstance(node, ast.Constant) or id(node) in alone:
+            continue
+        if isinstance(node.value, str) and FILE_NAME.fullmatch(node.value):
             yield node.value
 
 

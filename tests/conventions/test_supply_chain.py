@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from tests.helpers.repository import ROOT
@@ -114,7 +114,7 @@ def test_versions_are_audited_in_a_job_and_not_by_the_tests() -> None:
     assert [line for line in lines if not re.fullmatch(r"#.*|[\w.-]+==[\w.]+", line)] == []
 
 
-def floors() -> dict[str, Version]:
+def floors() -> dict[NormalizedName, Version]:
     """The lowest version of each package that pyproject.toml accepts."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     found = {}
@@ -125,7 +125,7 @@ def floors() -> dict[str, Version]:
     return found
 
 
-def pins(path: Path) -> dict[str, Version]:
+def pins(path: Path) -> dict[NormalizedName, Version]:
     """The versions that a file of constraints names."""
     lines = [line for line in path.read_text("utf-8").splitlines() if line and not line.startswith("#")]
     named = [line.split("==") for line in lines]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,8 @@ def forged(folder: Path, root: Path, change: Change, label_map: LabelMap | None 
 
 def accept(rows: pd.DataFrame, i: int, label_map: LabelMap, labels: tuple[str, ...]) -> pd.DataFrame:
     """Make a rejected stimulus an accepted one: its two most probable labels change places."""
-    p, expected = rows.at[i, "p"], rows["expected"][i]
+    p: Any = rows.at[i, "p"]
+    expected = rows["expected"][i]
     other, ours = labels.index(rows["predicted"][i]), labels.index(expected)
     p[[other, ours]] = p[[ours, other]]
     rows.loc[i, "p_expected"] = p[ours]

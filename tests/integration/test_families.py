@@ -12,6 +12,7 @@ from harness.cli import outgoing_transfer
 from harness.dataset.suites import load
 from harness.entries import store
 from harness.models import loading
+from harness.tasks import TASKS
 from tests.helpers import toy_models
 from tests.helpers.corpus import make_corpus
 
@@ -130,6 +131,7 @@ def test_another_clip_cannot_stand_in_where_there_is_only_one(
 def test_the_expected_queries_are_those_of_the_search_and_its_atoms(
     world: Path, search: str, about: int
 ) -> None:
-    clips = list(load(str(world / "signals")).clips("emotion").values())
+    suite, task = load(str(world / "signals")), TASKS["emotion"]
+    corpus = outgoing_transfer._corpus(suite, task)
     classifier = loading.load(str(world / "ear"), device="cpu")
-    assert f"about {about:,} queries each" in outgoing_transfer._estimate(classifier, clips, search)
+    assert f"about {about:,} queries each" in outgoing_transfer._estimate(classifier, corpus, task, search)

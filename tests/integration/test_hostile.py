@@ -16,7 +16,7 @@ from harness import cli
 from harness.entries import store, verification
 from harness.entries.untrusted_text import is_plain
 from harness.entries.validate import strays, validate_entry
-from harness.entries.validate_facts import MAX_TEXT
+from harness.entries.validate_adapter import MAX_TEXT
 from harness.errors import BadInput
 from harness.schemas import to_json
 from harness.tasks import TASKS

@@ -6,6 +6,7 @@ import hashlib
 import json
 import socket
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_how_downloads_meet_faults(hub):
     and to ask with force_download, since what was wrong stays in the cache under the name of what is right.
     """
     half = {"keep": 5_000}
-    faults = {
+    faults: dict[str, dict[str, Any]] = {
         "slow.bin": {"kind": "slow", "seconds": 0.01},
         "get429.bin": {"kind": "status", "status": 429, "retry_after": 3},
         "get500.bin": {"kind": "status", "status": 500},

@@ -118,12 +118,12 @@ def test_a_full_disk_is_one_line_and_leaves_no_part(tmp_path, monkeypatch, capsy
     def full(*_: object, **__: object) -> None:
         raise FULL
 
-    monkeypatch.setattr(journal.os, "fsync", full)
+    monkeypatch.setattr("harness.journal.os.fsync", full)
     with pytest.raises(
         BadInput, match=r"no room left on the disk for .*; make some, then give the same command"
     ):
         journal.replace_file(tmp_path / "file", b"x")
-    monkeypatch.setattr(parquet_io.pq.ParquetWriter, "write_table", full)
+    monkeypatch.setattr("harness.dataset.parquet_io.pq.ParquetWriter.write_table", full)
     with pytest.raises(OSError, match="No space"):
         parquet_io.write_rows(
             tmp_path / "rows", [{f.name: None for f in parquet_schema.CLIPS}], parquet_schema.CLIPS
@@ -148,8 +148,8 @@ def test_another_fault_of_the_disk_is_not_a_full_one():
 
 
 def test_a_repository_without_an_entry_is_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(pull_request.fetching, "commit_of", lambda *_: "0" * 40)
-    monkeypatch.setattr(pull_request.fetching, "fetch_all", lambda *_: tmp_path / "snapshot")
+    monkeypatch.setattr("harness.hub.fetching.commit_of", lambda *_: "0" * 40)
+    monkeypatch.setattr("harness.hub.fetching.fetch_all", lambda *_: tmp_path / "snapshot")
     folder = pull_request.submissions("org/submissions")
     assert folder.is_dir()
     assert entries.find(folder, None) == []

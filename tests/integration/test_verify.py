@@ -353,7 +353,7 @@ def test_an_entry_that_leaves_signals_out_is_not_asked(
         folder, tmp_path / "x", lambda e: dataclasses.replace(e, references=counts)
     )
     left_out = np.flatnonzero(rows["signal_id"] == first["signal_id"])
-    place = forgeries.forged(fewer, tmp_path / "y", lambda rows: rows.drop(index=left_out))
+    place = forgeries.forged(fewer, tmp_path / "y", lambda rows: rows.drop(index=list(left_out)))
     assert verified(place) == 1
     said = capsys.readouterr().out
     assert "references: not those of the suite" in said

@@ -344,7 +344,7 @@ def test_the_estimate_for_a_model_that_pads_is_by_its_sounds_and_not_by_their_le
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, suite = _Padding(), paths.open_suite()
-    monkeypatch.setattr(check.time, "perf_counter", lambda: model.now_s)
+    monkeypatch.setattr("harness.cli.check.time.perf_counter", lambda: model.now_s)
     for finding in check._estimates(model, suite, list(suite.tasks)):  # type: ignore[arg-type]
         about = re.fullmatch(r"at most (\d+) h for ([\d,]+) stimuli of embedded/starter", finding.detail)
         assert about is not None, finding.detail
@@ -355,7 +355,7 @@ def test_the_estimate_counts_a_shorter_sound_as_a_usual_one_and_a_longer_one_by_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, suite = _Padding(), paths.open_suite()
-    monkeypatch.setattr(check.time, "perf_counter", lambda: model.now_s)
+    monkeypatch.setattr("harness.cli.check.time.perf_counter", lambda: model.now_s)
     units = [Unit("0" * 32, n_samples, n_stimuli=n) for n_samples, n in ((100, 40), (50, 20), (300, 10))]
     monkeypatch.setattr("harness.evaluation.units.units_of", lambda suite, task: units)
     (finding, *_) = check._estimates(model, suite, list(suite.tasks))  # type: ignore[arg-type]

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.submit import pull_request
 from tests.helpers.small_suite import small_suite
 
 BOARDS = {
@@ -43,8 +42,8 @@ def run(verb: tuple[str, ...], folder: Path | str, suite: Path, tmp_path: Path) 
 @pytest.mark.parametrize("place", ["folder", "Hub"])
 def test_a_board_without_entries_stands(suite, tmp_path, capsys, monkeypatch, verb, place) -> None:
     (tmp_path / "entries").mkdir()
-    monkeypatch.setattr(pull_request.fetching, "commit_of", lambda *_: "0" * 40)
-    monkeypatch.setattr(pull_request.fetching, "fetch_all", lambda *_: tmp_path / "snapshot")
+    monkeypatch.setattr("harness.hub.fetching.commit_of", lambda *_: "0" * 40)
+    monkeypatch.setattr("harness.hub.fetching.fetch_all", lambda *_: tmp_path / "snapshot")
     source = tmp_path / "entries" if place == "folder" else "lab/submissions"
     assert run(verb, source, suite, tmp_path) == 0
     out, err = capsys.readouterr()

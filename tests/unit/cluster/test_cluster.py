@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ from harness.cluster.ray_engine import RayEngine, ray_engine
 from harness.cluster.resources import Node, ResourceRequest, WorkerSpec, shape_of
 from harness.cluster.worker import Model, Signals, Worker, own_build, portable
 from harness.cluster.worker_pool import WorkerPool, WorkItem
-from harness.dataset import suites
 from harness.dataset.corpora import open_corpus
 from harness.dataset.parquet_io import sha256_of
+from harness.dataset.paths import MANIFEST
 from harness.entries import store
 from harness.errors import BadCluster, BadModel, BadSignals
 from harness.evaluation.answer_cache import AnswerCache
@@ -109,7 +109,7 @@ def pids(pool: WorkerPool) -> set[int]:
     return {int(slot.name.split()[1]) for slot in pool._slots if slot.name}
 
 
-def verdicts(out: Path) -> list[dict[str, Any]]:
+def verdicts(out: Path) -> list[dict[Hashable, Any]]:
     (path,) = out.glob("*/*/*/entry.json")
     return store.verdicts(path.parent).to_dict("records")
 
@@ -541,7 +541,7 @@ def test_a_worker_refuses_a_model_that_is_not_that_of_the_command(world: Path, t
 
 def test_a_worker_refuses_signals_that_are_not_those_of_the_command(world: Path, tmp_path: Path) -> None:
     root = world / "signals"
-    wanted = Signals("local/signals", None, portable(root), sha256_of(root / suites.MANIFEST))
+    wanted = Signals("local/signals", None, portable(root), sha256_of(root / MANIFEST))
     for changed, found in (
         ({"folder": tmp_path / "none"}, "no signals folder"),
         ({"sha256": "0" * 64}, "is not the local/signals of this command"),

@@ -14,6 +14,7 @@ from harness.completions import ZERO, Completion
 from harness.dataset import completed, suites, writer
 from harness.dataset.clip_cache import domain_of
 from harness.dataset.completed import OtherClips, sound_of
+from harness.errors import BadSignals
 from harness.evaluation import predict
 from harness.evaluation.units import units_of
 from harness.extract.minimal import Minimal
@@ -212,5 +213,5 @@ def test_a_suite_without_the_clip_that_stands_in_says_so_in_a_line(tmp_path: Pat
     signal = signal_of(clips["c0"], "minimal@blocks10ms+swap", "c9")
     record = toy_models.record_of("toys/a", ("minimal@blocks10ms+swap",), 1)
     writer.add_reference(tmp_path, toy_models.TASK, record, list(clips.values()), [signal], masks_only=True)
-    with pytest.raises(suites.BadSignals, match="c9"):
+    with pytest.raises(BadSignals, match="c9"):
         list(suites.load(str(tmp_path)).signals("deepfake", "toys__a"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -158,7 +159,7 @@ def test_another_word_for_the_same_label_is_a_tie() -> None:
         ("seconds_seen", 0.5),
     ],
 )
-def test_what_was_asked_and_heard_must_be_the_same(column: str, value: object) -> None:
+def test_what_was_asked_and_heard_must_be_the_same(column: str, value: Any) -> None:
     found = copy()
     found.loc[some_signal(found), column] = value
     (mismatch,) = compared(found, ROWS).mismatches

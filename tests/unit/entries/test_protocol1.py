@@ -16,9 +16,9 @@ from harness.dataset import parquet_schema
 from harness.entries import protocol1, store, verification
 from harness.entries.validate import strays, validate_entry
 from harness.errors import BadInput
-from harness.schemas import Estimate, Rates, to_json
+from harness.schemas import Rates, to_json
 from harness.tasks import TASKS
-from harness.types import STIMULI
+from harness.types import STIMULI, Estimate
 from tests.helpers.entries import made_verification, make_entry
 from tests.helpers.repository import DATA
 

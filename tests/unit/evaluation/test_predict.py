@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+from collections.abc import Generator
 
 import numpy as np
 import pytest
@@ -279,6 +280,7 @@ def test_what_goes_wrong_while_sounds_are_made_ends_the_judgement_with_its_reaso
     with pytest.raises(BadSignals, match="the third is damaged"):
         list(predict.judge(LoudModel(), suite, TASK, blocks()))
     stopped = predict.judge(LoudModel(), suite, TASK, evaluation_order(units_of(suite, TASK), TASK))
+    assert isinstance(stopped, Generator)
     next(stopped)
     stopped.close()
     assert threading.active_count() == before

@@ -15,7 +15,7 @@ from harness.extract.minimal import Minimal
 from harness.extract.search_task import Limits
 from harness.model_facts import ModelFacts
 from harness.tasks import Task
-from harness.types import LabelMap, ModelRef
+from harness.types import Clip, LabelMap, ModelRef
 from tests.helpers.tone_models import RATE, ToneModel, clip_of
 
 N_SAMPLES = 800
@@ -57,12 +57,11 @@ def test_an_extraction_holds_as_many_clips_at_a_time_whatever_their_number(compl
     alive, most = weakref.WeakSet(), {}
 
     def counted(*fields):
-        clip = clip_of_corpora(*fields)
+        clip = Clip(*fields)
         alive.add(clip)
         most[n] = max(most.get(n, 0), len(alive))
         return clip
 
-    clip_of_corpora = corpora.Clip
     monkeypatch.setattr(corpora, "Clip", counted)
     limits = Limits(8, 0.0, parse_completion(completion))
     for n in (40, 80):

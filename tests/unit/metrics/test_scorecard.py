@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -580,7 +581,7 @@ def test_a_frame_read_back_from_parquet_counts_the_same(tmp_path: Path) -> None:
     verdicts.to_parquet(tmp_path / "verdicts.parquet")
     card = summarise(verdicts, TASK, CANDIDATE, references, MAP, HEADLINE)
     for backend in (None, "pyarrow", "numpy_nullable"):
-        options = {} if backend is None else {"dtype_backend": backend}
+        options: dict[str, Any] = {} if backend is None else {"dtype_backend": backend}
         again = pd.read_parquet(tmp_path / "verdicts.parquet", **options)
         assert summarise(again, TASK, CANDIDATE, references, MAP, HEADLINE) == card
 

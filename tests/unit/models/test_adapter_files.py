@@ -8,7 +8,7 @@ import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import numpy as np
 import pytest
@@ -16,6 +16,12 @@ import pytest
 from harness.models.external import answers, imports
 from harness.models.external.arguments import convert, signature_of
 from tests.helpers.repository import ROOT
+
+if TYPE_CHECKING:  # as adapters do: the names of these in annotations mean nothing while it runs
+    import pathlib
+    from collections.abc import Sequence
+
+    from torch import Tensor
 
 FILES = {
     "musicnn.py": """
@@ -97,9 +103,9 @@ class Adapter:
         scale: Optional[float] = None,  # noqa: UP045 - as it is written for older versions
         fast: bool | None = None,
         tag: Annotated[str, "any"] = "",
-        size: Unknown.Path | None = None,  # noqa: F821,
-        window: Unknown | float = 1.0,  # noqa: F821 - a name that is imported for types alone
-        rate: Unknown[Rate] | None = None,  # noqa: F821
+        size: pathlib.Path | None = None,
+        window: Tensor | float = 1.0,
+        rate: Sequence[Tensor] | None = None,
         device: Any = "cpu",
     ) -> None: ...
 

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 
 from harness import audio
 from harness.errors import BadInput
+from harness.models.architectures import ARCHITECTURES
 from harness.models.checkpoints import Checkpoint, resolve
 from harness.models.classifiers import Classifier
-from harness.models.feature_extractors import ARCHITECTURES
 from harness.models.heads import open_checkpoint
 from harness.models.loading import load
 from harness.types import ModelRef
@@ -182,7 +182,7 @@ def test_the_same_seed_makes_the_same_toy(tmp_path: Path) -> None:
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-def scarce(model: Classifier, at_most: int, error: Exception) -> list[int]:
+def scarce(model: Any, at_most: int, error: Exception) -> list[int]:
     """Give the model memory for so many clips at a time; the batches it tries are listed."""
     tried: list[int] = []
     body = model._model

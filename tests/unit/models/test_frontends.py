@@ -121,7 +121,7 @@ def test_an_extractor_that_looks_at_the_whole_clip_is_left_as_it_is(extractor):
 
 @pytest.mark.parametrize("n_clips", [1, 16, 17, 40])
 def test_features_of_many_clips_are_the_same_bits_some_at_a_time(tmp_path, n_clips):
-    model = load(str(toy_models.save_model(tmp_path, "whisper", ("a", "b"))), device="cpu")
+    model: Any = load(str(toy_models.save_model(tmp_path, "whisper", ("a", "b"))), device="cpu")
     clips = toy_models.sounds(*[16_000] * n_clips)
     rate = model.facts.sample_rate_hz
     expected = model._extractor(clips, sampling_rate=rate, return_tensors="pt")["input_features"]

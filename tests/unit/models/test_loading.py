@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForAudioClassification
 
 from harness.errors import BadInput, BadModel
+from harness.models.architectures import ARCHITECTURES
 from harness.models.checkpoints import resolve
-from harness.models.classifiers import Classifier
-from harness.models.feature_extractors import ARCHITECTURES, quiet
+from harness.models.feature_extractors import quiet
 from harness.models.heads import open_checkpoint
 from harness.models.loading import load
 from tests.helpers import rounding, toy_models
@@ -116,7 +116,7 @@ def test_half_precision_is_there_for_the_asking(tmp_path: Path, architecture: st
     assert not np.array_equal(logits, whole.logits(clips, RATE))
 
 
-def inputs_of(model: Classifier, clips: list[Any]) -> dict[str, torch.Tensor]:
+def inputs_of(model: Any, clips: list[Any]) -> dict[str, torch.Tensor]:
     """What the network of a model is given of some clips of one length."""
     seen: dict[str, torch.Tensor] = {}
     body = model._model

@@ -100,7 +100,7 @@ def scarce(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def opened(folder: Path, state: dict[str, Any], batch_size: int = 16) -> Any:
-    model = load(str(folder), device="cpu", batch_size=batch_size)
+    model: Any = load(str(folder), device="cpu", batch_size=batch_size)
     body = model._model
 
     def forward(**inputs: Any) -> Any:
@@ -167,7 +167,8 @@ def test_a_longer_clip_is_measured_again_and_a_shorter_one_is_not(
     ],
 )
 def test_a_processor_without_memory_is_met_as_a_card_is(tmp_path: Path, error: Exception) -> None:
-    model = load(str(toy_models.save_model(tmp_path / "toy", "hubert", NAMES)), device="cpu", batch_size=4)
+    folder = toy_models.save_model(tmp_path / "toy", "hubert", NAMES)
+    model: Any = load(str(folder), device="cpu", batch_size=4)
     clips, body = toy_models.sounds(*[RATE] * 4), model._model
     expected = model.logits(clips, RATE)
 
@@ -186,7 +187,7 @@ def test_free_memory_is_looked_at_once_a_second_and_before_what_is_longer(
 ) -> None:
     looks, now = iter([1000, 10, 1000, 10]), [0.0]
     monkeypatch.setattr(memory, "available", lambda: next(looks))
-    monkeypatch.setattr(memory.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("harness.models.memory.time.monotonic", lambda: now[0])
     need = memory.Need()
     need.length, need.bytes = 100, 10
 

@@ -199,7 +199,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.path", [*sys.path])
 
 
-OWN = {
+OWN: dict[str, tuple[dict[str, Any], float]] = {
     "4 s": ({"hear": "heard = input_values[:, :64_000]"}, 4.0),
     "1.5 s, the largest": ({"hear": "heard = input_values[:, :24_000]", "pool": "frames.amax(2)"}, 1.5),
     "3 s at 8 kHz": ({"hear": "heard = input_values[:, :24_000]", "sample_rate_hz": 8_000}, 3.0),

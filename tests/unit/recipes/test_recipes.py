@@ -78,7 +78,8 @@ def test_a_shipped_recipe_reads_and_claims_no_more_than_was_seen(name):
     assert recipe.name == name
     assert task is TASKS[name]
     assert len({m.source for m in recipe.models}) == len(recipe.models) >= 5
-    for entry in (*recipe.corpora, *recipe.models):
+    entries: list[recipe_file.RecipeCorpus | recipe_file.RecipeModel] = [*recipe.corpora, *recipe.models]
+    for entry in entries:
         # Nobody was at the Hub: a commit would be an invention.
         assert entry.revision in ("main", "refs/pr/1", "refs/pr/2")
         assert not recipe_file.is_folder(entry.source)

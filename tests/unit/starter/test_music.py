@@ -129,7 +129,7 @@ def test_a_missing_library_is_one_line_that_names_the_packages(monkeypatch):
         raise ImportError("Couldn't find the FluidSynth library.")
 
     instruments._fluidsynth.cache_clear()
-    monkeypatch.setattr(instruments.importlib, "import_module", missing)
+    monkeypatch.setattr("harness.starter.build.instruments.importlib.import_module", missing)
     with pytest.raises(BadInput, match=r"the FluidSynth library: install .* pyfluidsynth") as error:
         instruments.render([], 1.0)
     assert "\n" not in str(error.value)

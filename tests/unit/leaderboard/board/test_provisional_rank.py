@@ -74,7 +74,7 @@ def test_a_candidate_is_counted_with_the_references(
 def test_without_verdicts_of_references_only_the_lift_is_told(
     suite: Suite, references: list[Entry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provisional_rank.entries, "references_of", lambda *_: [])
+    monkeypatch.setattr("leaderboard.board.entries.references_of", lambda *_: [])
     sentence = provisional_rank.sentence(stranger(references[0], 0.5, 0.4, 0.6), suite)
     assert sentence == "Its lift is above 0."
 

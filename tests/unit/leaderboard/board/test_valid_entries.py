@@ -17,6 +17,7 @@ from harness.dataset import parquet_io, parquet_schema
 from harness.dataset.suite_notes import EMBEDDED
 from harness.dataset.suites import Suite
 from harness.entries import store, validate
+from harness.schemas import to_json
 from harness.starter import paths as starter
 from leaderboard.board import ranking as table
 from leaderboard.board import valid_entries
@@ -49,7 +50,7 @@ def _rows(change: Callable[[Any], Any]) -> Forging:
         pq.write_table(rows.replace_schema_metadata(), folder / store.VERDICTS)
         sha256 = parquet_io.sha256_of(folder / store.VERDICTS)
         entry = replace(store.read(folder), verdicts_sha256=sha256, n_verdicts=len(frame))
-        (folder / store.ENTRY).write_text(store.to_json(entry))
+        (folder / store.ENTRY).write_text(to_json(entry))
 
     return forge
 

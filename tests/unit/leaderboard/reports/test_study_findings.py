@@ -10,8 +10,8 @@ from leaderboard.reports.study_findings import summary
 
 
 def _estimate(value: float | None) -> Estimate:
-    ends = (None, None) if value is None else (value - 0.1, value + 0.1)
-    return Estimate(value, *ends, 0.95, "by hand", 50)
+    low, high = (None, None) if value is None else (value - 0.1, value + 0.1)
+    return Estimate(value, low, high, 0.95, "by hand", 50)
 
 
 def _family(name: str, transfer: float | None, lift: float | None) -> Any:

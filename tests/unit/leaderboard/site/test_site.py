@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_a_page_is_written_anew_where_an_estimate_differs_in_any_digit() -> None
     )
 
 
-def _data(path: Path) -> list[dict[str, object]]:
+def _data(path: Path) -> list[dict[str, Any]]:
     text = path.read_text(encoding="utf-8")
     return [json.loads(t) for t in re.findall(r'<script type="application/json">(.*?)</script>', text)]
 
@@ -54,9 +55,9 @@ def _data(path: Path) -> list[dict[str, object]]:
 def test_the_data_of_a_table_hold_every_row_with_the_numbers_of_its_entry(world: World, built: Path) -> None:
     current = _data(built / "tasks" / "tone.html")[0]
     rows = current["rows"]
-    at = {key: 13 + i for i, (key, *_) in enumerate(current["columns"])}  # type: ignore[arg-type]
-    assert len(rows) == len(world.board.current[0].all_rows) == 7  # type: ignore[arg-type]
-    for row, shown in zip(rows, world.board.current[0].all_rows, strict=True):  # type: ignore[call-overload]
+    at = {key: 13 + i for i, (key, *_) in enumerate(current["columns"])}
+    assert len(rows) == len(world.board.current[0].all_rows) == 7
+    for row, shown in zip(rows, world.board.current[0].all_rows, strict=True):
         assert row[at["model"]] == shown.name
         assert row[0] == f"../models/{builder.page_of(shown.entry.model)}"
         assert (row[at["rank"]], row[2], row[3], row[4]) == (
@@ -74,11 +75,11 @@ def test_the_data_of_a_table_hold_every_row_with_the_numbers_of_its_entry(world:
 
 def test_the_cells_of_a_heat_map_lead_to_pairs_that_are_on_the_pages(world: World, built: Path) -> None:
     grid = _data(built / "tasks" / "tone.html")[1]
-    first, second = grid["families"]  # type: ignore[misc]
+    first, second = grid["families"]
     assert [first["family"], second["family"]] == list(FAMILIES)
     assert len(first["cells"]) == 3 * 7
-    for _, anchor in grid["rows"]:  # type: ignore[attr-defined]
-        for _, href in grid["columns"]:  # type: ignore[attr-defined]
+    for _, anchor in grid["rows"]:
+        for _, href in grid["columns"]:
             page = (built / "tasks" / href).read_text(encoding="utf-8")
             assert page.count(f'id="{anchor}"') == 1
     matrix = world.board.current[0].matrices[0]
