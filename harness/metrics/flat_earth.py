@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.acceptance import divide
-from harness.metrics.estimates import from_draws
+from harness.metrics.estimates import ClipWeights, from_draws, resampled_sums
 from harness.metrics.panel_acceptance import BoolArray, PanelAcceptance, Single
 from harness.number_format import number
 from harness.plurals import plural
@@ -218,7 +218,7 @@ class _Sound:
         return own, own & ~self.accepts.any(axis=1, keepdims=True)
 
 
-def assess(panel: PanelAcceptance, weights: FloatArray, seed_names: tuple[str, ...] = ()) -> list[FlatEarth]:
+def assess(panel: PanelAcceptance, weights: ClipWeights, seed_names: tuple[str, ...] = ()) -> list[FlatEarth]:
     """Both shares of every model of a panel, in its order.
 
     Takes the weights of the task, (draws, n_clips); `seed_names`, what the panel is about, seed the shuffles.
@@ -236,7 +236,7 @@ def _assess_each(
     panel: PanelAcceptance,
     members: list[int],
     of: list[int],
-    weights: FloatArray,
+    weights: ClipWeights,
     seed_names: tuple[str, ...],
 ) -> list[Share]:
     """Both shares, p not adjusted, of some members of a panel made of these members."""
@@ -263,7 +263,7 @@ def _share(
     sounds: Sequence[_Sound],
     panel_without: _Sound,
     chance: FloatArray,
-    weights: FloatArray,
+    weights: ClipWeights,
     seed: tuple[str, ...],
 ) -> Share:
     """A share of one member, compared to those of the others in the panel without it."""
@@ -314,14 +314,18 @@ def _reason_not_assessed(n_models: int, n: int, n_others: int) -> str | None:
     return None
 
 
-def _draws(clip: NDArray[np.int64], qualifies: BoolArray, hits: BoolArray, weights: FloatArray) -> FloatArray:
+def _draws(
+    clip: NDArray[np.int64], qualifies: BoolArray, hits: BoolArray, weights: ClipWeights
+) -> FloatArray:
     """(draws, n_members) the share in each sample of clips; NaN where nothing qualifies in it."""
     n_clips = weights.shape[1]
     qualifying_counts, hit_counts = (
-        np.stack([np.bincount(clip, column, n_clips) for column in flags.T.astype(np.float64)], axis=1)
+        np.stack([np.bincount(clip, c, n_clips) for c in flags.T.astype(np.float64)], axis=1).astype(
+            np.float64
+        )
         for flags in (qualifies, hits)
     )
-    return divide(weights @ hit_counts, weights @ qualifying_counts)
+    return divide(*resampled_sums(weights, hit_counts, qualifying_counts))
 
 
 def _chance_alone(sound: _Sound) -> FloatArray:

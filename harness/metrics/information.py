@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.estimates import ALL_AGREE, LEVEL, wilson
+from harness.metrics.estimates import ALL_AGREE, LEVEL, ClipWeights, wilson
 from harness.seeds import generator
 from harness.types import Estimate, FloatArray
 
@@ -280,12 +280,13 @@ def equal_error_rate(p_target: FloatArray, is_target: NDArray[np.bool_]) -> floa
     return None if np.isnan(rate) else float(rate)
 
 
-def equal_error_rates(p_target: FloatArray, is_target: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
+def equal_error_rates(p_target: FloatArray, is_target: NDArray[np.bool_], weights: ClipWeights) -> FloatArray:
     """(draws,) `equal_error_rate` of each sample, NaN for None; (draws, n) how often it holds each score."""
     order = np.argsort(-p_target, kind="stable")
     last = np.append(np.flatnonzero(np.diff(p_target[order])), len(order) - 1)
     chunks = np.array_split(weights, max(1, weights.size // _AT_ONCE))
-    return np.concatenate([_equal_error_rates(chunk[:, order], is_target[order], last) for chunk in chunks])
+    counts = (chunk[:, order].astype(np.float64, copy=False) for chunk in chunks)
+    return np.concatenate([_equal_error_rates(each, is_target[order], last) for each in counts])
 
 
 def _equal_error_rates(

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from harness.metrics.acceptance import divide
-from harness.metrics.estimates import from_draws, mean_of_references
+from harness.metrics.estimates import ClipWeights, from_draws, mean_of_references, resampled_sums
 from harness.metrics.panel_acceptance import PanelAcceptance
 from harness.types import MIN_SIGNALS, Estimate, FloatArray, ModelRef
 
@@ -34,7 +34,7 @@ class Compared:
 
 
 def compare_judges(
-    panel: PanelAcceptance, values: Mapping[str, FloatArray], weights: FloatArray
+    panel: PanelAcceptance, values: Mapping[str, FloatArray], weights: ClipWeights
 ) -> tuple[Compared, ...]:
     """Every two judges of a panel that have a reference in common.
 
@@ -53,7 +53,7 @@ def compare_judges(
 class _Table:
     """Values of each model by clip and reference, and their means in each sample of clips."""
 
-    def __init__(self, panel: PanelAcceptance, values: FloatArray, weights: FloatArray) -> None:
+    def __init__(self, panel: PanelAcceptance, values: FloatArray, weights: ClipWeights) -> None:
         """Spread (n, n_models) values over clips and references."""
         self._weights = weights
         self._values = panel.by_clip(values)
@@ -80,7 +80,8 @@ class _Table:
         return from_draws(mean_of_references(difference), samples, n_clips, n, possible), int(columns.sum())
 
 
-def _means(values: FloatArray, weights: FloatArray) -> FloatArray:
+def _means(values: FloatArray, weights: ClipWeights) -> FloatArray:
     """(draws, n_references) mean over clips in each sample; NaN where nothing is seen in it."""
     has_value = ~np.isnan(values)
-    return divide(weights @ np.where(has_value, values, 0.0), weights @ has_value.astype(np.float64))
+    filled = np.where(has_value, values, 0.0)
+    return divide(*resampled_sums(weights, filled, has_value.astype(np.float64)))

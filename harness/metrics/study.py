@@ -20,7 +20,7 @@ from harness.dataset import parquet_schema
 from harness.dataset.suites import Suite
 from harness.metrics import information, likeness
 from harness.metrics.acceptance import accepted
-from harness.metrics.estimates import clip_weights, clustered, from_draws, paired_difference
+from harness.metrics.estimates import ClipWeights, clip_weights, clustered, from_draws, paired_difference
 from harness.metrics.flat_earth import FlatEarth, assess
 from harness.metrics.paired_evidence import PairedEvidence, evidence_of
 from harness.metrics.pairwise import Compared, compare_judges
@@ -271,7 +271,7 @@ def _pair(
     g: int,
     levels: Mapping[str, IntArray],
     level_answers: Mapping[str, pd.DataFrame],
-    weights: FloatArray,
+    weights: ClipWeights,
 ) -> PairStudy:
     rows = np.flatnonzero((panel.source == f) & ~np.isnan(acceptance[:, g]))
     clip = panel.clip[rows]
@@ -309,7 +309,7 @@ def _by_level(frame: pd.DataFrame, levels: Mapping[str, IntArray]) -> dict[str, 
     return {str(reference): group for reference, group in wide.dropna().groupby(level="reference")}
 
 
-def _equal_error_rates(task: Task, answers: Sequence[Answered], weights: FloatArray) -> dict[str, Estimate]:
+def _equal_error_rates(task: Task, answers: Sequence[Answered], weights: ClipWeights) -> dict[str, Estimate]:
     if len(task.labels) != 2:
         return {}
     estimates = {}
