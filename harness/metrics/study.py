@@ -227,6 +227,7 @@ def family_study(
         if (a, b) in at and (b, a) in at
     ]
     values_of_models = {"transfer": foreign["signal"], "lift": foreign["signal"] - foreign["swap"]}
+    codes = _Codes.of(panel)
     level_answers = {entry.model.repo_id: _by_level(frame, levels) for entry, frame in answers}
     return FamilyStudy(
         family=family,
@@ -251,7 +252,8 @@ def family_study(
         asymmetry=tuple(item for item in asymmetry if item[2].n >= MIN_SIGNALS),
         n_asymmetry_left_out=sum(item[2].n < MIN_SIGNALS for item in asymmetry),
         pairs=tuple(
-            _pair(panel, foreign["signal"], f, g, levels, level_answers[names[g]], weights) for f, g in pairs
+            _pair(panel, codes, foreign["signal"], f, g, levels, level_answers[names[g]], weights)
+            for f, g in pairs
         ),
         compared=compare_judges(panel, values_of_models, weights),
         flat_earth=tuple(assess(panel, weights, (task.name, family))),
@@ -264,8 +266,32 @@ def _by_clip(panel: PanelAcceptance, values: FloatArray, pairs: Sequence[tuple[i
     return np.ascontiguousarray(panel.by_clip(values)[judges, :, sources].T)
 
 
+@dataclass(frozen=True, eq=False)
+class _Codes:
+    """Texts of a panel as numbers, in order of the texts."""
+
+    rows: Sequence[IntArray]
+    """Of each reference, which rows are its own."""
+    expected: IntArray
+    """(n,) class of each row."""
+    predicted: IntArray
+    """(n, n_models) verdict on it; -1 for none."""
+
+    @classmethod
+    def of(cls, panel: PanelAcceptance) -> _Codes:
+        import pandas as pd
+
+        rows = [np.flatnonzero(panel.source == f) for f in range(panel.n_references)]
+        expected, predicted = (
+            pd.factorize(texts.ravel(), sort=True)[0].reshape(texts.shape)
+            for texts in (panel.expected, panel.predicted)
+        )
+        return cls(rows, expected, predicted)
+
+
 def _pair(
     panel: PanelAcceptance,
+    codes: _Codes,
     acceptance: FloatArray,
     f: int,
     g: int,
@@ -273,9 +299,10 @@ def _pair(
     level_answers: Mapping[str, pd.DataFrame],
     weights: ClipWeights,
 ) -> PairStudy:
-    rows = np.flatnonzero((panel.source == f) & ~np.isnan(acceptance[:, g]))
+    rows = codes.rows[f]
+    rows = rows[~np.isnan(acceptance[rows, g])]
     clip = panel.clip[rows]
-    measure = information.mutual_information(panel.expected[rows], panel.predicted[rows, g], clip)
+    measure = information.mutual_information(codes.expected[rows], codes.predicted[rows, g], clip)
     curve = None
     own_levels = level_answers.get(panel.models[f].repo_id)
     if own_levels is not None:
