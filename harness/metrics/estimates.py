@@ -58,6 +58,7 @@ _SAME = 1e-12  # differences below this are rounding
 _CHUNK = 1 << 18  # clips drawn at a time
 _CONVERTED = 1 << 21  # weights that are float64 at a time: 16 MiB
 _ROWS = 64  # samples in a chunk are a multiple
+_EXACT = 64  # sums of multiples of 1 / 64 are not rounded
 _MAX_BYTES = 256 << 20  # of sets of weights in memory
 _weights: dict[tuple[int, tuple[str, ...], int], ClipWeights] = {}
 _lock = Lock()
@@ -175,6 +176,16 @@ def draws_of(values: FloatArray, weights: ClipWeights, clips: NDArray[np.bool_] 
     return np.asarray(np.divide(means.sum(axis=1), columns, out=out, where=columns > 0))
 
 
+def draws_of_columns(values: FloatArray, weights: ClipWeights) -> FloatArray:
+    """(n_references, draws) `draws_of` of each column of values by itself."""
+    scaled = np.where(np.isnan(values), 0.0, values) * _EXACT
+    if (scaled != np.rint(scaled)).any():  # their sums are rounded, and a product of all rounds otherwise
+        return np.stack([draws_of(column[:, None], weights) for column in values.T])
+    sums, counts = resampled_sums(weights, scaled / _EXACT, (~np.isnan(values)).astype(np.float64))
+    draws = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+    return np.ascontiguousarray(draws.T)
+
+
 def clustered(
     values: FloatArray, weights: ClipWeights, kind: Literal["rate", "difference"] = "rate"
 ) -> Estimate:
@@ -223,19 +234,20 @@ def paired_difference(
     b_values: FloatArray,
     weights: ClipWeights,
     possible: tuple[float, float] = (-2.0, 2.0),
+    draws: tuple[FloatArray, FloatArray] | None = None,
 ) -> Estimate:
     """Number of a minus number of b, both resampled over the same clips; n counts clips with both.
 
     Takes (n_clips, n_references) of each in [-1, 1], over the same clips in the same order, and the weights
     (draws, n_clips). The lowest and highest possible difference is [-2, 2] of two differences, [-1, 1] of two
-    rates.
+    rates. The `draws_of` both are made here where they are not given.
     """
     a, b = mean_of_references(a_values), mean_of_references(b_values)
     has_a, has_b = (~np.isnan(values).all(axis=1) for values in (a_values, b_values))
     n, n_clips = int((has_a & has_b).sum()), int((has_a | has_b).sum())
     value = None if a is None or b is None else a - b
-    draws = draws_of(a_values, weights) - draws_of(b_values, weights)
-    return from_draws(value, draws, n_clips, n, possible)
+    of_a, of_b = draws or (draws_of(a_values, weights), draws_of(b_values, weights))
+    return from_draws(value, of_a - of_b, n_clips, n, possible)
 
 
 def _mean_share(values: FloatArray) -> Estimate:

@@ -204,7 +204,7 @@ class _Sound:
         rows, members = ~self.own[:, g], np.arange(self.own.shape[1]) != g
         return _Sound(
             self.clip[rows],
-            *(table[rows][:, members] for table in (self.own, self.has_verdict, self.accepts)),
+            *(table[np.ix_(rows, members)] for table in (self.own, self.has_verdict, self.accepts)),
         )
 
     def counts(self, kind: str) -> tuple[BoolArray, BoolArray]:
@@ -242,12 +242,15 @@ def _assess_each(
     """Both shares, p not adjusted, of some members of a panel made of these members."""
     sounds = [_sound(panel, stimuli, members) for stimuli in (panel.signals, panel.matched)]
     tests = {"rejects alone": _chance_alone(sounds[0]), "rejected by all": _chance_ignored(sounds[0])}
+    counts = {kind: [sound.counts(kind) for sound in sounds] for kind in tests}
     shares = []
     for g in of:
         panel_without = sounds[0].without(members.index(g))
         for kind, chance in tests.items():
             seed = (*seed_names, kind, panel.models[g].repo_id)
-            shares.append(_share(kind, members.index(g), sounds, panel_without, chance, weights, seed))
+            shares.append(
+                _share(kind, members.index(g), sounds, counts[kind], panel_without, chance, weights, seed)
+            )
     return shares
 
 
@@ -261,6 +264,7 @@ def _share(
     kind: str,
     g: int,
     sounds: Sequence[_Sound],
+    counts_of_sounds: Sequence[tuple[BoolArray, BoolArray]],
     panel_without: _Sound,
     chance: FloatArray,
     weights: ClipWeights,
@@ -268,7 +272,7 @@ def _share(
 ) -> Share:
     """A share of one member, compared to those of the others in the panel without it."""
     (qualifies, hits), (qualifies_matched, hits_matched) = (
-        tuple(flags[:, g] for flags in sound.counts(kind)) for sound in sounds
+        tuple(flags[:, g] for flags in counts) for counts in counts_of_sounds
     )
     others, hits_of_others = panel_without.counts(kind)
     has_enough = others.sum(axis=0) >= MIN_SIGNALS
@@ -318,14 +322,16 @@ def _draws(
     clip: NDArray[np.int64], qualifies: BoolArray, hits: BoolArray, weights: ClipWeights
 ) -> FloatArray:
     """(draws, n_members) the share in each sample of clips; NaN where nothing qualifies in it."""
-    n_clips = weights.shape[1]
-    qualifying_counts, hit_counts = (
-        np.stack([np.bincount(clip, c, n_clips) for c in flags.T.astype(np.float64)], axis=1).astype(
-            np.float64
-        )
-        for flags in (qualifies, hits)
-    )
+    hit_counts, qualifying_counts = (_by_clip(clip, flags, weights.shape[1]) for flags in (hits, qualifies))
     return divide(*resampled_sums(weights, hit_counts, qualifying_counts))
+
+
+def _by_clip(clip: NDArray[np.int64], flags: BoolArray, n_clips: int) -> FloatArray:
+    """(n_clips, n_members) how many flags are set; few of them are."""
+    rows, members = np.nonzero(flags)
+    n_members = flags.shape[1]
+    counts = np.bincount(clip[rows] * n_members + members, minlength=n_clips * n_members)
+    return counts.astype(np.float64).reshape(n_clips, n_members)
 
 
 def _chance_alone(sound: _Sound) -> FloatArray:

@@ -20,7 +20,14 @@ from harness.dataset import parquet_schema
 from harness.dataset.suites import Suite
 from harness.metrics import information, likeness
 from harness.metrics.acceptance import accepted
-from harness.metrics.estimates import ClipWeights, clip_weights, clustered, from_draws, paired_difference
+from harness.metrics.estimates import (
+    ClipWeights,
+    clip_weights,
+    clustered,
+    draws_of_columns,
+    from_draws,
+    paired_difference,
+)
 from harness.metrics.flat_earth import FlatEarth, assess
 from harness.metrics.paired_evidence import PairedEvidence, evidence_of
 from harness.metrics.pairwise import Compared, compare_judges
@@ -199,7 +206,7 @@ def family_study(
     copies = {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in answers}
     judges = [(entry.model, entry.label_map, frame) for entry, frame in answers]
     panel = build_acceptance(judges, counts, family, copies)
-    weights = clip_weights(len(panel.clip_ids), (task.name,))
+    weights = clip_weights(len(panel.clip_ids), (task.name,)).astype(np.float64)  # once, not in every sum
     names = [model.repo_id for model in panel.models]
     foreign = {name: panel.of_others(panel.source, values) for name, values in panel.acceptance.items()}
     pairs = [(f, g) for f in range(panel.n_references) for g in range(len(names)) if not panel.is_self[f, g]]
@@ -217,12 +224,15 @@ def family_study(
         return clustered(values[:, has_enough], weights, "difference")
 
     at = {pair: i for i, pair in enumerate(pairs)}
+    draws = draws_of_columns(signal, weights)
+
+    def asymmetry_of(a: int, b: int) -> Estimate:
+        there, back = at[a, b], at[b, a]
+        both = signal[:, [there]], signal[:, [back]]
+        return paired_difference(*both, weights, (-1.0, 1.0), (draws[there], draws[back]))
+
     asymmetry = [
-        (
-            panel.models[a],
-            panel.models[b],
-            paired_difference(signal[:, [at[a, b]]], signal[:, [at[b, a]]], weights, (-1.0, 1.0)),
-        )
+        (panel.models[a], panel.models[b], asymmetry_of(a, b))
         for a, b in combinations(range(panel.n_references), 2)
         if (a, b) in at and (b, a) in at
     ]

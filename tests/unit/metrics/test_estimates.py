@@ -19,6 +19,7 @@ from harness.metrics.estimates import (
     clip_weights,
     clustered,
     draws_of,
+    draws_of_columns,
     from_draws,
     mean_of_references,
     paired_difference,
@@ -142,6 +143,17 @@ def test_sums_of_samples_are_those_of_all_counts_in_float64(n_clips: int, n_refe
         first, second = resampled_sums(weights, some, np.ones_like(some), clips=clips)
         assert np.array_equal(first, counts @ some)
         assert np.array_equal(second, counts @ np.ones_like(some))
+
+
+@pytest.mark.parametrize("parts", [4, 3])
+def test_draws_of_columns_are_those_of_each_by_itself(parts: int) -> None:
+    rng = np.random.default_rng(parts)
+    values = rng.integers(0, parts + 1, (40, 6)) / parts
+    values[rng.random(values.shape) < 0.3] = NAN
+    values[1:, 5] = NAN  # in some samples there is nothing
+    weights = clip_weights(40, ("columns",))
+    for column, found in zip(values.T, draws_of_columns(values, weights), strict=True):
+        assert np.array_equal(found, draws_of(column[:, None], weights), equal_nan=True)
 
 
 @given(panels("rate"))
