@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics import classification
-from harness.metrics.estimates import clustered, wilson
+from harness.metrics.estimates import ClipWeights, clustered, wilson
 from harness.metrics.likeness import copies
 from harness.metrics.panels import METRICS, RATE_STIMULI, Panel, panel_of
 from harness.metrics.scorecard import rates_of, resampling_weights
@@ -122,7 +122,7 @@ def _mean(frames: Sequence[pd.DataFrame], task: Task) -> pd.DataFrame:
 
 
 def _family_score(
-    pairs: Sequence[tuple[ReferenceCounts, Panel]], task: Task, weights: FloatArray
+    pairs: Sequence[tuple[ReferenceCounts, Panel]], task: Task, weights: ClipWeights
 ) -> FamilyScore:
     """The score of a candidate that has a panel of its own for each reference."""
     panels = [panel for _, panel in pairs]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.metrics.estimates import from_draws, wilson
+from harness.metrics.estimates import ClipWeights, from_draws, resampled_sums, wilson
 from harness.schemas import WholeClipScore
 from harness.tasks import Task
 from harness.types import Estimate, FloatArray
@@ -21,7 +21,9 @@ def clips_of_known_truth(verdicts: pd.DataFrame, covered: frozenset[str]) -> pd.
     return rows.sort_values("clip_id")
 
 
-def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: FloatArray) -> WholeClipScore:
+def score(
+    verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: ClipWeights
+) -> WholeClipScore:
     """Accuracy, and macro precision, recall and F1 over the true labels; OTHER is simply wrong.
 
     Takes the labels that the candidate knows, and weights (draws, n_clips) of all whole clips, in order of
@@ -40,9 +42,8 @@ def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: 
     clip_ids = sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
     columns = np.searchsorted(clip_ids, clips["clip_id"].to_numpy(dtype=str))
     points = _macro(is_label, says_label, np.ones((1, n)))
-    # Where it is all clips, a copy would be as large as the weights.
     is_all = np.array_equal(columns, np.arange(weights.shape[1]))
-    draws = _macro(is_label, says_label, weights if is_all else weights[:, columns])
+    draws = _macro(is_label, says_label, weights, None if is_all else columns)
     macro: list[Estimate] = [
         from_draws(float(point[0]), sample, n, n, (0.0, 1.0))
         for point, sample in zip(points, draws, strict=True)
@@ -50,14 +51,13 @@ def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: 
     return WholeClipScore(accuracy, *macro)
 
 
-def _macro(is_label: Any, says_label: Any, weights: FloatArray) -> list[FloatArray]:
+def _macro(is_label: Any, says_label: Any, weights: ClipWeights, clips: Any = None) -> list[FloatArray]:
     """Macro precision, recall and F1, (draws,) each, over the labels in a sample; NaN where it has none.
 
-    Truth and prediction are bool (n_clips, n_labels).
+    Truth and prediction are bool (n_clips, n_labels); `clips` are their columns of the weights, None for all.
     """
-    hits, n_true, n_predicted = (
-        weights @ flags.astype(np.float64) for flags in (is_label & says_label, is_label, says_label)
-    )
+    flags = (is_label & says_label, is_label, says_label)
+    hits, n_true, n_predicted = resampled_sums(weights, *(f.astype(np.float64) for f in flags), clips=clips)
     is_present = n_true > 0
 
     def mean(numerator: FloatArray, denominator: FloatArray) -> FloatArray:

@@ -2,7 +2,7 @@
 
 Conventions: `values` is float (n_clips, n_references): what each clip says about each reference, in [0, 1]
 for a rate, in [-1, 1] for a paired difference, NaN where it says nothing. The number made of it is the
-unweighted mean over references of the means over clips. `weights` is float (draws, n_clips): how often each
+unweighted mean over references of the means over clips. `weights` are counts (draws, n_clips): how often each
 clip stands in each bootstrap sample; all numbers of a task share one set. Nothing observed gives `None`.
 
 Intervals, by what was observed (`Estimate.method` names the one used):
@@ -24,14 +24,19 @@ Intervals, by what was observed (`Estimate.method` names the one used):
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import NormalDist
 from threading import Lock
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.seeds import generator
 from harness.types import Estimate, FloatArray
+
+ClipWeights = NDArray[np.unsignedinteger[Any] | np.float64]
+"""(draws, n_clips) how often each clip stands in each bootstrap sample, whole numbers."""
 
 LEVEL = 0.95
 """Confidence level of every interval."""
@@ -51,8 +56,11 @@ RANGE: dict[str, tuple[float, float]] = {"rate": (0.0, 1.0), "difference": (-1.0
 _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 _SAME = 1e-12  # differences below this are rounding
 _CHUNK = 1 << 18  # clips drawn at a time
+_CONVERTED = 1 << 21  # weights that are float64 at a time: 16 MiB
+_ROWS = 64  # samples in a chunk are a multiple
+_EXACT = 64  # sums of multiples of 1 / 64 are not rounded
 _MAX_BYTES = 256 << 20  # of sets of weights in memory
-_weights: dict[tuple[int, tuple[str, ...], int], FloatArray] = {}
+_weights: dict[tuple[int, tuple[str, ...], int], ClipWeights] = {}
 _lock = Lock()
 
 
@@ -87,11 +95,12 @@ def median(values: Sequence[float]) -> Estimate:
     return Estimate(sorted_values[(n - 1) // 2], low, high, LEVEL, ORDER, n)
 
 
-def clip_weights(n_clips: int, seed_names: tuple[str, ...], draws: int = DRAWS) -> FloatArray:
+def clip_weights(n_clips: int, seed_names: tuple[str, ...], draws: int = DRAWS) -> ClipWeights:
     """(draws, n_clips) how often each clip is drawn when n_clips are drawn with replacement; read-only.
 
     All numbers of a task are made of one such set, that of `(task,)` over its clips in order of their ids, so
-    that numbers over the same clips move together. The sets used last stay in memory, `_MAX_BYTES` of them.
+    that numbers over the same clips move together. Counts are of the smallest unsigned type that holds
+    n_clips: 4 kB a clip. The sets used last stay in memory, `_MAX_BYTES` of them.
     """
     key = (n_clips, seed_names, draws)
     with _lock:
@@ -104,13 +113,13 @@ def clip_weights(n_clips: int, seed_names: tuple[str, ...], draws: int = DRAWS) 
     return weights
 
 
-def _draw_weights(n_clips: int, seed_names: tuple[str, ...], draws: int) -> FloatArray:
+def _draw_weights(n_clips: int, seed_names: tuple[str, ...], draws: int) -> ClipWeights:
     """`clip_weights`, in chunks: the random numbers are those of one sample at a time.
 
     All samples at once would take three times the memory.
     """
     rng = generator("clips", *seed_names)
-    weights = np.empty((draws, n_clips))
+    weights = np.empty((draws, n_clips), np.min_scalar_type(n_clips))
     step = max(1, _CHUNK // max(n_clips, 1))
     for start in range(0, draws, step):
         rows = weights[start : start + step]
@@ -119,6 +128,28 @@ def _draw_weights(n_clips: int, seed_names: tuple[str, ...], draws: int) -> Floa
         rows[:] = np.bincount(clips.ravel(), minlength=rows.size).reshape(rows.shape)
     weights.flags.writeable = False
     return weights
+
+
+def resampled_sums(
+    weights: ClipWeights, *values: FloatArray, clips: NDArray[Any] | None = None
+) -> tuple[FloatArray, ...]:
+    """(draws, m) sums over the clips of each bootstrap sample, of each of some (n_clips, m) values.
+
+    Where values are of some clips alone, `clips` says of which columns of the weights: a mask or indices.
+
+    Counts are float64 a chunk of samples at a time. A chunk is so large, and begins at such a row, that BLAS
+    adds up in the order in which it does for all samples at once: another order would round otherwise.
+    """
+    draws, n_clips = len(weights), len(values[0])
+    n_chunks = max(1, draws * n_clips // _CONVERTED)
+    bounds = [round(draws * i / n_chunks / _ROWS) * _ROWS for i in range(n_chunks)] + [draws]
+    sums = tuple(np.empty((draws, each.shape[1])) for each in values)
+    for start, end in pairwise(bounds):
+        counts = weights[start:end] if clips is None else weights[start:end, clips]
+        counts = counts.astype(np.float64, copy=False)
+        for each, out in zip(values, sums, strict=True):
+            np.matmul(counts, each, out=out[start:end])
+    return sums
 
 
 def mean_of_references(values: FloatArray) -> float | None:
@@ -131,19 +162,32 @@ def mean_of_references(values: FloatArray) -> float | None:
     return float((sums / has_value.sum(axis=0)[columns]).mean())
 
 
-def draws_of(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """(draws,) `mean_of_references` of each bootstrap sample; NaN for a sample without any value."""
+def draws_of(values: FloatArray, weights: ClipWeights, clips: NDArray[np.bool_] | None = None) -> FloatArray:
+    """(draws,) `mean_of_references` of each bootstrap sample; NaN for a sample without any value.
+
+    Where the values are of some clips alone, `clips` is true for these, (n_clips,).
+    """
     has_value = ~np.isnan(values)
-    counts = weights @ has_value.astype(np.float64)
-    sums = weights @ np.where(has_value, values, 0.0)
+    known, filled = has_value.astype(np.float64), np.where(has_value, values, 0.0)
+    counts, sums = resampled_sums(weights, known, filled, clips=clips)
     means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
     columns = (counts > 0).sum(axis=1)
     out = np.full(len(means), np.nan)
     return np.asarray(np.divide(means.sum(axis=1), columns, out=out, where=columns > 0))
 
 
+def draws_of_columns(values: FloatArray, weights: ClipWeights) -> FloatArray:
+    """(n_references, draws) `draws_of` of each column of values by itself."""
+    scaled = np.where(np.isnan(values), 0.0, values) * _EXACT
+    if (scaled != np.rint(scaled)).any():  # their sums are rounded, and a product of all rounds otherwise
+        return np.stack([draws_of(column[:, None], weights) for column in values.T])
+    sums, counts = resampled_sums(weights, scaled / _EXACT, (~np.isnan(values)).astype(np.float64))
+    draws = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+    return np.ascontiguousarray(draws.T)
+
+
 def clustered(
-    values: FloatArray, weights: FloatArray, kind: Literal["rate", "difference"] = "rate"
+    values: FloatArray, weights: ClipWeights, kind: Literal["rate", "difference"] = "rate"
 ) -> Estimate:
     """`mean_of_references` with its interval; its n counts the values that are not NaN.
 
@@ -151,12 +195,12 @@ def clustered(
     and the weights of the task, (draws, n_clips).
     """
     has_value = ~np.isnan(values)
-    rows = has_value.any(axis=1)
+    rows = np.asarray(has_value.any(axis=1))
     values = values[np.ix_(rows, has_value.any(axis=0))]
     n_clips, n_references = values.shape
     if n_references <= 1:
         return _mean_share(values.ravel()) if kind == "rate" else _adjusted_wald(values.ravel())
-    draws = draws_of(values, weights if rows.all() else weights[:, rows])
+    draws = draws_of(values, weights, None if rows.all() else rows)
     value, n = mean_of_references(values), int(has_value.sum())
     return from_draws(value, draws, n_clips, n, RANGE[kind])
 
@@ -188,21 +232,22 @@ def from_draws(
 def paired_difference(
     a_values: FloatArray,
     b_values: FloatArray,
-    weights: FloatArray,
+    weights: ClipWeights,
     possible: tuple[float, float] = (-2.0, 2.0),
+    draws: tuple[FloatArray, FloatArray] | None = None,
 ) -> Estimate:
     """Number of a minus number of b, both resampled over the same clips; n counts clips with both.
 
     Takes (n_clips, n_references) of each in [-1, 1], over the same clips in the same order, and the weights
     (draws, n_clips). The lowest and highest possible difference is [-2, 2] of two differences, [-1, 1] of two
-    rates.
+    rates. The `draws_of` both are made here where they are not given.
     """
     a, b = mean_of_references(a_values), mean_of_references(b_values)
     has_a, has_b = (~np.isnan(values).all(axis=1) for values in (a_values, b_values))
     n, n_clips = int((has_a & has_b).sum()), int((has_a | has_b).sum())
     value = None if a is None or b is None else a - b
-    draws = draws_of(a_values, weights) - draws_of(b_values, weights)
-    return from_draws(value, draws, n_clips, n, possible)
+    of_a, of_b = draws or (draws_of(a_values, weights), draws_of(b_values, weights))
+    return from_draws(value, of_a - of_b, n_clips, n, possible)
 
 
 def _mean_share(values: FloatArray) -> Estimate:

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.acceptance import divide
-from harness.metrics.estimates import from_draws
+from harness.metrics.estimates import ClipWeights, from_draws, resampled_sums
 from harness.metrics.panel_acceptance import BoolArray, PanelAcceptance, Single
 from harness.number_format import number
 from harness.plurals import plural
@@ -204,7 +204,7 @@ class _Sound:
         rows, members = ~self.own[:, g], np.arange(self.own.shape[1]) != g
         return _Sound(
             self.clip[rows],
-            *(table[rows][:, members] for table in (self.own, self.has_verdict, self.accepts)),
+            *(table[np.ix_(rows, members)] for table in (self.own, self.has_verdict, self.accepts)),
         )
 
     def counts(self, kind: str) -> tuple[BoolArray, BoolArray]:
@@ -218,7 +218,7 @@ class _Sound:
         return own, own & ~self.accepts.any(axis=1, keepdims=True)
 
 
-def assess(panel: PanelAcceptance, weights: FloatArray, seed_names: tuple[str, ...] = ()) -> list[FlatEarth]:
+def assess(panel: PanelAcceptance, weights: ClipWeights, seed_names: tuple[str, ...] = ()) -> list[FlatEarth]:
     """Both shares of every model of a panel, in its order.
 
     Takes the weights of the task, (draws, n_clips); `seed_names`, what the panel is about, seed the shuffles.
@@ -236,18 +236,21 @@ def _assess_each(
     panel: PanelAcceptance,
     members: list[int],
     of: list[int],
-    weights: FloatArray,
+    weights: ClipWeights,
     seed_names: tuple[str, ...],
 ) -> list[Share]:
     """Both shares, p not adjusted, of some members of a panel made of these members."""
     sounds = [_sound(panel, stimuli, members) for stimuli in (panel.signals, panel.matched)]
     tests = {"rejects alone": _chance_alone(sounds[0]), "rejected by all": _chance_ignored(sounds[0])}
+    counts = {kind: [sound.counts(kind) for sound in sounds] for kind in tests}
     shares = []
     for g in of:
         panel_without = sounds[0].without(members.index(g))
         for kind, chance in tests.items():
             seed = (*seed_names, kind, panel.models[g].repo_id)
-            shares.append(_share(kind, members.index(g), sounds, panel_without, chance, weights, seed))
+            shares.append(
+                _share(kind, members.index(g), sounds, counts[kind], panel_without, chance, weights, seed)
+            )
     return shares
 
 
@@ -261,14 +264,15 @@ def _share(
     kind: str,
     g: int,
     sounds: Sequence[_Sound],
+    counts_of_sounds: Sequence[tuple[BoolArray, BoolArray]],
     panel_without: _Sound,
     chance: FloatArray,
-    weights: FloatArray,
+    weights: ClipWeights,
     seed: tuple[str, ...],
 ) -> Share:
     """A share of one member, compared to those of the others in the panel without it."""
     (qualifies, hits), (qualifies_matched, hits_matched) = (
-        tuple(flags[:, g] for flags in sound.counts(kind)) for sound in sounds
+        tuple(flags[:, g] for flags in counts) for counts in counts_of_sounds
     )
     others, hits_of_others = panel_without.counts(kind)
     has_enough = others.sum(axis=0) >= MIN_SIGNALS
@@ -314,14 +318,20 @@ def _reason_not_assessed(n_models: int, n: int, n_others: int) -> str | None:
     return None
 
 
-def _draws(clip: NDArray[np.int64], qualifies: BoolArray, hits: BoolArray, weights: FloatArray) -> FloatArray:
+def _draws(
+    clip: NDArray[np.int64], qualifies: BoolArray, hits: BoolArray, weights: ClipWeights
+) -> FloatArray:
     """(draws, n_members) the share in each sample of clips; NaN where nothing qualifies in it."""
-    n_clips = weights.shape[1]
-    qualifying_counts, hit_counts = (
-        np.stack([np.bincount(clip, column, n_clips) for column in flags.T.astype(np.float64)], axis=1)
-        for flags in (qualifies, hits)
-    )
-    return divide(weights @ hit_counts, weights @ qualifying_counts)
+    hit_counts, qualifying_counts = (_by_clip(clip, flags, weights.shape[1]) for flags in (hits, qualifies))
+    return divide(*resampled_sums(weights, hit_counts, qualifying_counts))
+
+
+def _by_clip(clip: NDArray[np.int64], flags: BoolArray, n_clips: int) -> FloatArray:
+    """(n_clips, n_members) how many flags are set; few of them are."""
+    rows, members = np.nonzero(flags)
+    n_members = flags.shape[1]
+    counts = np.bincount(clip[rows] * n_members + members, minlength=n_clips * n_members)
+    return counts.astype(np.float64).reshape(n_clips, n_members)
 
 
 def _chance_alone(sound: _Sound) -> FloatArray:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.estimates import ALL_AGREE, LEVEL, wilson
+from harness.metrics.estimates import ALL_AGREE, LEVEL, ClipWeights, wilson
 from harness.seeds import generator
 from harness.types import Estimate, FloatArray
 
@@ -34,7 +34,8 @@ MIN_PER_CLASS = 10
 _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 _SAME = 1e-12  # differences below this are rounding
 _LARGE = 500.0  # chi-squared is normal from here on
-_AT_ONCE = 1 << 16  # clips of all shuffles in memory at a time
+_AT_ONCE = 1 << 16  # scores of all samples in memory at a time
+_CELLS_AT_ONCE = 1 << 20  # cells of tables of shuffles, by what one clip changes in them
 
 
 def entropy(p: FloatArray) -> float:
@@ -85,8 +86,8 @@ def mutual_information(classes: Any, predicted: Any, clip: Any) -> Information:
     Wilson's upper bound for 0 of n. A bootstrap covered 77-95 %.
 
     Args:
-        classes: (n,) class of each signal.
-        predicted: (n,) verdict on it.
+        classes: (n,) class of each signal, a text or a whole number.
+        predicted: (n,) verdict on it, the same.
         clip: (n,) clip of it; any numbers or names.
 
     Raises:
@@ -111,10 +112,9 @@ def mutual_information(classes: Any, predicted: Any, clip: Any) -> Information:
         value, low, high = 0.0, 0.0, _binary_entropy(upper)
     else:
         plain, jackknife, spread = (float(x[0]) for x in _jackknife(counts, profiles))
-        batches = (
-            _jackknife(_counts(of_clip[orders], profile_of, n_classes, len(profiles)), profiles)
-            for orders in np.array_split(_orders(n), max(1, n * N_SHUFFLES // _AT_ONCE))
-        )
+        null_counts = _shuffled_counts(of_clip, profile_of, n_classes, len(profiles))
+        n_batches = max(1, null_counts.size * n_verdicts // _CELLS_AT_ONCE)
+        batches = (_jackknife(some, profiles) for some in np.array_split(null_counts, n_batches))
         null_plain, null_jackknife, _ = (np.concatenate(x) for x in zip(*batches, strict=True))
         p = float((1 + (null_plain >= plain - _SAME).sum()) / (1 + N_SHUFFLES))
         value = jackknife - float(null_jackknife.mean())
@@ -152,7 +152,8 @@ def mutual_information(classes: Any, predicted: Any, clip: Any) -> Information:
 def _by_clip(classes: Any, predicted: Any, clip: Any) -> tuple[NDArray[np.intp], FloatArray]:
     """(n_clips,) class of each clip, a number; (n_clips, n_verdicts) share of each verdict on its signals."""
     _, clip_of = np.unique(clip, return_inverse=True)
-    c, g = (np.unique(array.astype(str), return_inverse=True)[1] for array in (classes, predicted))
+    texts = (array.astype(str) if array.dtype == object else array for array in (classes, predicted))
+    c, g = (np.unique(array, return_inverse=True)[1] for array in texts)
     shares = np.zeros((int(clip_of.max(initial=-1)) + 1, int(g.max(initial=-1)) + 1))
     np.add.at(shares, (clip_of, g), 1.0)
     of_clip = np.zeros(len(shares), dtype=np.intp)
@@ -182,22 +183,65 @@ def _counts(
     return counts.astype(np.float64).reshape(n_rows, n_classes, n_profiles)
 
 
+def _shuffled_counts(
+    of_clip: NDArray[np.intp], profile_of: NDArray[np.intp], n_classes: int, n_profiles: int
+) -> FloatArray:
+    """`_counts` of every shuffle of the classes: (N_SHUFFLES, n_classes, n_profiles)."""
+    is_profile = (profile_of[:, None] == np.arange(n_profiles)).astype(np.float32)
+    counts = _shuffled_classes(of_clip.tobytes(), n_classes) @ is_profile  # whole numbers, far below 2^24
+    return np.ascontiguousarray(counts.transpose(1, 0, 2), dtype=np.float64)
+
+
+@lru_cache(maxsize=1)
+def _shuffled_classes(of_clip: bytes, n_classes: int) -> NDArray[np.float32]:
+    """(n_classes, N_SHUFFLES, n) 1 where a shuffle gives a clip a class, of the intp class of each clip.
+
+    The judges of one reference come one after the other and have them in common: 4 MB a class for 1000 clips.
+    """
+    classes = np.frombuffer(of_clip, dtype=np.intp)
+    shuffled = classes[_orders(len(classes))]
+    return np.stack([shuffled == k for k in range(n_classes)]).astype(np.float32)
+
+
 def _jackknife(counts: FloatArray, profiles: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """(rows,) plain information in bits, its jackknife estimate, and the variance of that; see `_counts`."""
     n = counts[0].sum()
-    tables = counts @ profiles
-    rows, columns = tables.sum(axis=2), tables.sum(axis=1)
-    cells, in_rows, in_columns = _xlogx(tables), _xlogx(rows), _xlogx(columns)
-    sums = cells.sum(axis=(1, 2)) - in_rows.sum(axis=1) - in_columns.sum(axis=1)
-    # What changes without one clip of each class and profile.
-    change = (_xlogx(tables[:, :, None] - profiles) - cells[:, :, None]).sum(axis=3)
-    change -= (_xlogx(rows - 1) - in_rows)[:, :, None]
-    change -= (_xlogx(columns[:, None] - profiles) - in_columns[:, None]).sum(axis=2)[:, None]
+    has_one_verdict = bool(np.isin(profiles, (0, 1)).all())
+    sums, change = (_changes_of_one_verdict if has_one_verdict else _changes)(counts, profiles)
     plain = (sums + n * np.log2(n)) / n
     leave_one_out = (sums[:, None, None] + change + (n - 1) * np.log2(n - 1)) / (n - 1)
     mean = (counts * leave_one_out).sum(axis=(1, 2)) / n
     variance = (counts * (leave_one_out - mean[:, None, None]) ** 2).sum(axis=(1, 2)) * (n - 1) / n
     return plain, n * plain - (n - 1) * mean, variance
+
+
+def _changes(counts: FloatArray, profiles: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(rows,) x log2 x summed over a table less its margins; how that changes without one clip of each kind.
+
+    The second is of the shape of `counts`.
+    """
+    tables = counts @ profiles
+    rows, columns = tables.sum(axis=2), tables.sum(axis=1)
+    cells, in_rows, in_columns = _xlogx(tables), _xlogx(rows), _xlogx(columns)
+    sums = cells.sum(axis=(1, 2)) - in_rows.sum(axis=1) - in_columns.sum(axis=1)
+    change = (_xlogx(tables[:, :, None] - profiles) - cells[:, :, None]).sum(axis=3)
+    change -= (_xlogx(rows - 1) - in_rows)[:, :, None]
+    change -= (_xlogx(columns[:, None] - profiles) - in_columns[:, None]).sum(axis=2)[:, None]
+    return sums, change
+
+
+def _changes_of_one_verdict(counts: FloatArray, profiles: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """`_changes` where each clip has one verdict: numbers are whole, and logarithms are looked up."""
+    verdict_of = profiles.argmax(axis=1)
+    tables = counts.astype(np.intp)[:, :, np.argsort(verdict_of)]
+    rows, columns = tables.sum(axis=2), tables.sum(axis=1)
+    xlogx = _xlogx(np.arange(-1, int(rows[0].sum()) + 1, dtype=np.float64))  # of x at x + 1
+    cells, in_rows, in_columns = xlogx[tables + 1], xlogx[rows + 1], xlogx[columns + 1]
+    sums = cells.sum(axis=(1, 2)) - in_rows.sum(axis=1) - in_columns.sum(axis=1)
+    change = (xlogx[tables] - cells)[:, :, verdict_of]
+    change -= (xlogx[rows] - in_rows)[:, :, None]
+    change -= (xlogx[columns] - in_columns)[:, None, verdict_of]
+    return sums, change
 
 
 @lru_cache(maxsize=8)
@@ -280,12 +324,13 @@ def equal_error_rate(p_target: FloatArray, is_target: NDArray[np.bool_]) -> floa
     return None if np.isnan(rate) else float(rate)
 
 
-def equal_error_rates(p_target: FloatArray, is_target: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
+def equal_error_rates(p_target: FloatArray, is_target: NDArray[np.bool_], weights: ClipWeights) -> FloatArray:
     """(draws,) `equal_error_rate` of each sample, NaN for None; (draws, n) how often it holds each score."""
     order = np.argsort(-p_target, kind="stable")
     last = np.append(np.flatnonzero(np.diff(p_target[order])), len(order) - 1)
     chunks = np.array_split(weights, max(1, weights.size // _AT_ONCE))
-    return np.concatenate([_equal_error_rates(chunk[:, order], is_target[order], last) for chunk in chunks])
+    counts = (chunk[:, order].astype(np.float64, copy=False) for chunk in chunks)
+    return np.concatenate([_equal_error_rates(each, is_target[order], last) for each in counts])
 
 
 def _equal_error_rates(

@@ -32,7 +32,7 @@ from harness.dataset.suites import Suite
 from harness.domains.frequency import Frequency
 from harness.domains.masks import largest
 from harness.families import RESPONSIBILITY, parse_family
-from harness.metrics.estimates import clip_weights, draws_of, from_draws, mean_of_references
+from harness.metrics.estimates import ClipWeights, clip_weights, draws_of, from_draws, mean_of_references
 from harness.types import Clip, Estimate, FloatArray, Mask, ModelRef
 
 WINDOW_HZ = 8.0
@@ -183,7 +183,7 @@ def summarise(
     label: str,
     shares: Mapping[str, Sequence[Shares | None]],
     row_of_clip: Mapping[str, int],
-    weights: FloatArray,
+    weights: ClipWeights,
 ) -> PairedEvidence:
     """Average and resample.
 

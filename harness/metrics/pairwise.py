@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from harness.metrics.acceptance import divide
-from harness.metrics.estimates import from_draws, mean_of_references
+from harness.metrics.estimates import ClipWeights, from_draws, mean_of_references, resampled_sums
 from harness.metrics.panel_acceptance import PanelAcceptance
 from harness.types import MIN_SIGNALS, Estimate, FloatArray, ModelRef
 
@@ -34,7 +34,7 @@ class Compared:
 
 
 def compare_judges(
-    panel: PanelAcceptance, values: Mapping[str, FloatArray], weights: FloatArray
+    panel: PanelAcceptance, values: Mapping[str, FloatArray], weights: ClipWeights
 ) -> tuple[Compared, ...]:
     """Every two judges of a panel that have a reference in common.
 
@@ -53,15 +53,17 @@ def compare_judges(
 class _Table:
     """Values of each model by clip and reference, and their means in each sample of clips."""
 
-    def __init__(self, panel: PanelAcceptance, values: FloatArray, weights: FloatArray) -> None:
+    def __init__(self, panel: PanelAcceptance, values: FloatArray, weights: ClipWeights) -> None:
         """Spread (n, n_models) values over clips and references."""
         self._weights = weights
         self._values = panel.by_clip(values)
-        self._draws = [_means(table, weights) for table in self._values]
+        self._has_value = ~np.isnan(self._values)
+        draws = [_means(table, weights).T for table in self._values]
+        self._draws = np.ascontiguousarray(draws)  # (n_models, n_references, draws)
 
     def difference(self, a: int, b: int, possible: tuple[float, float]) -> tuple[Estimate, int]:
         """Mean over the common references of one judge minus that of another, and how many there are."""
-        has_value = [~np.isnan(self._values[j]) for j in (a, b)]
+        has_value = self._has_value[[a, b]]
         has_both = has_value[0] & has_value[1]
         columns = has_both.sum(axis=0) >= MIN_SIGNALS
         has_both = has_both[:, columns]
@@ -69,18 +71,26 @@ class _Table:
         if n == 0:
             return from_draws(None, np.empty(0), 0, 0, possible), 0
         difference = np.where(has_both, self._values[a][:, columns] - self._values[b][:, columns], np.nan)
-        if all(np.array_equal(table[:, columns], has_both) for table in has_value):
-            draws = self._draws[a][:, columns] - self._draws[b][:, columns]
+        if np.array_equal(has_value[:, :, columns], np.stack([has_both] * 2)):
+            samples = _over_references(self._draws[a, columns] - self._draws[b, columns], axis=0)
         else:  # they know other classes: the samples are those of the signals that both judged
-            draws = _means(difference, self._weights)
-        has_draw = ~np.isnan(draws)
-        sums = np.where(has_draw, draws, 0.0).sum(axis=1) / np.maximum(has_draw.sum(axis=1), 1)
-        samples = np.where(has_draw.any(axis=1), sums, np.nan)
+            samples = _over_references(_means(difference, self._weights), axis=1)
         n_clips = int(has_both.any(axis=1).sum())
         return from_draws(mean_of_references(difference), samples, n_clips, n, possible), int(columns.sum())
 
 
-def _means(values: FloatArray, weights: FloatArray) -> FloatArray:
+def _means(values: FloatArray, weights: ClipWeights) -> FloatArray:
     """(draws, n_references) mean over clips in each sample; NaN where nothing is seen in it."""
     has_value = ~np.isnan(values)
-    return divide(weights @ np.where(has_value, values, 0.0), weights @ has_value.astype(np.float64))
+    filled = np.where(has_value, values, 0.0)
+    return divide(*resampled_sums(weights, filled, has_value.astype(np.float64)))
+
+
+def _over_references(draws: FloatArray, axis: int) -> FloatArray:
+    """(draws,) mean along the axis of the references, of those that are not NaN; NaN where all are."""
+    sums = draws.sum(axis=axis)
+    if not np.isnan(sums).any():
+        return np.asarray(sums / draws.shape[axis])
+    has_draw = ~np.isnan(draws)
+    sums = np.where(has_draw, draws, 0.0).sum(axis=axis) / np.maximum(has_draw.sum(axis=axis), 1)
+    return np.where(has_draw.any(axis=axis), sums, np.nan)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.acceptance import accepted, at_level_zero, means_at
+from harness.metrics.acceptance import at_level_zero, means_at
 from harness.schemas import ReferenceCounts
 from harness.types import N_MATCHED, FloatArray, LabelMap, ModelRef
 
@@ -31,7 +31,10 @@ PANEL_STIMULI = ("signal", "swap", "matched", "largest", "whole")
 """What is gathered."""
 
 _SIGNAL_COLUMNS = ("reference", "clip_id", "draw", "signal_id", "expected")
-_COLUMNS = ("stimulus", "family", "level", "replicate", "predicted", *_SIGNAL_COLUMNS)
+_ASKED = ["stimulus", "family", "level", "replicate", *_SIGNAL_COLUMNS]
+"""Columns of VERDICTS that say what was asked."""
+
+_COLUMNS = [*_ASKED, "predicted"]
 """Columns of VERDICTS that are read."""
 
 
@@ -102,9 +105,11 @@ def build_acceptance(
     Raises:
         ValueError: the models were not asked the same signals and controls, or not the whole clips.
     """
+    import pandas as pd
+
     names = [r.model.repo_id for r in references if r.family == family]
     # Only these columns: rows are taken of them many times.
-    by_name = {model.repo_id: (model, labels, frame[list(_COLUMNS)]) for model, labels, frame in answers}
+    by_name = {model.repo_id: (model, labels, frame[_COLUMNS]) for model, labels, frame in answers}
     others = [name for name in by_name if name not in names]
     panel = [by_name[name] for name in (*(n for n in sorted(names) if n in by_name), *sorted(others))]
     models = tuple(model for model, _, _ in panel)
@@ -129,26 +134,29 @@ def build_acceptance(
     signal_acceptance = np.full((n, n_models), np.nan)
     matched_acceptance = np.full((len(keys), n_models), np.nan)
     predicted = np.full((n, n_models), None, dtype=object)
+    asked: _Asked | None = None
     for j, (model, labels, frame) in enumerate(panel):
-        of_family = frame[(frame["family"] == family) & at_level_zero(frame)]
-        if not np.array_equal(_signal_rows(of_family, family, index)["signal_id"], signal_rows["signal_id"]):
+        # Most models were asked the same in the same order: all but the answers is found once.
+        if asked is None or not frame[_ASKED].equals(asked.frame):
+            asked = _Asked(frame[_ASKED], family, index, rows, at_signal, at_first)
+        if not np.array_equal(asked.signal_ids, signal_rows["signal_id"]):
             raise ValueError(f"{model.repo_id} was asked other signals than {models[0].repo_id}")
-        knows_class = rows["expected"].isin(sorted(labels.covered)).to_numpy(dtype=bool)
-        for name in PANEL_STIMULI:
-            if name == "whole":
-                accepts = _verdict_and_acceptance(rows, "clip_id", frame[frame["stimulus"] == "whole"])[1]
-            else:
-                accepts = _mean_by_row(of_family[of_family["stimulus"] == name], at_signal, row_of, n)
-            acceptance[name][:, j] = np.where(knows_class, accepts, np.nan)
-        signals = of_family[of_family["stimulus"] == "signal"]
-        predicted[:, j], accepts = _verdict_and_acceptance(rows, "signal_id", signals)
-        signal_acceptance[:, j] = np.where(knows_class, accepts, np.nan)
-        model_keys, accepts = _matched(of_family, family, at_first)
-        if not np.array_equal(np.sort(model_keys), keys):
+        if not np.array_equal(np.sort(asked.matched_keys), keys):
             raise ValueError(f"{model.repo_id} was asked other `matched` controls than {models[0].repo_id}")
-        positions = np.searchsorted(keys, model_keys)
+        knows_class = rows["expected"].isin(sorted(labels.covered)).to_numpy(dtype=bool)
+        codes, texts = pd.factorize(frame["predicted"])
+        accepts = codes == asked.expected_codes(texts)
+        for name, (of_frame, of_signal) in asked.stimuli.items():
+            means = _mean_by_row(accepts[of_frame].astype(np.float64), of_signal, row_of, n)
+            acceptance[name][:, j] = np.where(knows_class, means, np.nan)
+        for values, of_frame in ((acceptance["whole"], asked.whole), (signal_acceptance, asked.first)):
+            said = codes[of_frame] == asked.expected_codes(texts, of_rows=True)
+            values[:, j] = np.where(knows_class & (of_frame >= 0), said, np.nan)
+        has_answer = asked.first >= 0
+        predicted[has_answer, j] = np.array([*texts, None], dtype=object)[codes[asked.first[has_answer]]]
+        positions = np.searchsorted(keys, asked.matched_keys)
         matched_acceptance[positions, j] = np.where(
-            knows_class[keys[positions] // N_MATCHED], accepts, np.nan
+            knows_class[keys[positions] // N_MATCHED], accepts[asked.matched], np.nan
         )
     row_of_matched = keys // N_MATCHED
     return PanelAcceptance(
@@ -183,22 +191,61 @@ def _signal_rows(frame: pd.DataFrame, family: str, index: Mapping[str, int]) -> 
     return in_order
 
 
-def _verdict_and_acceptance(rows: pd.DataFrame, key: str, verdicts: pd.DataFrame) -> tuple[Any, FloatArray]:
-    """Verdict on the `clip_id` or `signal_id` of each row, or None; whether it is `expected`, or NaN."""
+class _Asked:
+    """What a model was asked of one family, and where each of its answers belongs."""
+
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        family: str,
+        index: Mapping[str, int],
+        rows: pd.DataFrame,
+        at_signal: Mapping[str, int],
+        at_first: Mapping[str, int],
+    ) -> None:
+        """Take the columns _ASKED of its verdicts; the others are as in `build_acceptance`."""
+        import pandas as pd
+
+        self.frame = frame
+        is_of_family = ((frame["family"] == family) & at_level_zero(frame)).to_numpy(dtype=bool)
+        self.signal_ids = _signal_rows(frame[is_of_family], family, index)["signal_id"]
+        stimulus, is_about = frame["stimulus"], {}
+        for name in PANEL_STIMULI:
+            is_about[name] = np.flatnonzero((stimulus == name).to_numpy(dtype=bool))
+        self.whole = _places(rows["clip_id"], frame["clip_id"], is_about.pop("whole"))
+        """(n,) index of the verdict on the whole clip of each row; -1 for none."""
+        self.stimuli: dict[str, tuple[IntArray, IntArray]] = {}
+        """For each kind of stimulus, indices of the verdicts, and of the signal of each, -1 for none."""
+        for name, of_frame in is_about.items():
+            of_frame = of_frame[is_of_family[of_frame]]
+            self.stimuli[name] = of_frame, _positions(frame.iloc[of_frame], at_signal)
+        self.first = _places(rows["signal_id"], frame["signal_id"], self.stimuli["signal"][0])
+        """(n,) index of the verdict on the signal of each row."""
+        of_frame, _ = self.stimuli["matched"]
+        self.matched_keys, is_first = _matched(frame.iloc[of_frame], family, at_first)
+        """Of the `matched` controls of first draws, see `_matched`."""
+        self.matched = of_frame[is_first]
+        """Indices of the verdicts on them."""
+        self._expected = pd.factorize(frame["expected"])
+        self._expected_of_rows = pd.factorize(rows["expected"])
+
+    def expected_codes(self, texts: pd.Index[str], of_rows: bool = False) -> IntArray:
+        """The class of each verdict, or row, as its place among some texts; -2 where it is none of them."""
+        codes, classes = self._expected_of_rows if of_rows else self._expected
+        places = texts.get_indexer(classes)
+        return np.asarray(np.append(np.where(places < 0, -2, places), -2)[codes])
+
+
+def _places(names: pd.Series[str], of_frame: pd.Series[str], rows: IntArray) -> IntArray:
+    """(n,) where each name stands among those rows of a column; -1 for nowhere."""
     # As objects: iterating over Arrow strings would make each of them anew.
-    keys, answers = (verdicts[name].to_numpy(dtype=object) for name in (key, "predicted"))
-    verdict_of = dict(zip(keys, answers, strict=True))
-    verdict = np.array([verdict_of.get(name_) for name_ in rows[key].to_numpy(dtype=object)], dtype=object)
-    accepts = (verdict == rows["expected"].to_numpy(dtype=object)).astype(np.float64)
-    return verdict, np.where(verdict == None, np.nan, accepts)  # noqa: E711 - by element
+    place_of = dict(zip(of_frame.iloc[rows].to_numpy(dtype=object), rows.tolist(), strict=True))
+    return np.array([place_of.get(name, -1) for name in names.to_numpy(dtype=object)], dtype=np.int64)
 
 
-def _mean_by_row(
-    verdicts: pd.DataFrame, at_signal: Mapping[str, int], row_of: IntArray, n: int
-) -> FloatArray:
+def _mean_by_row(accepts: FloatArray, of_signal: IntArray, row_of: IntArray, n: int) -> FloatArray:
     """(n,) mean acceptance over the stimuli of each row: over the controls of a draw, then over the draws."""
-    accepts = accepted(verdicts).astype(np.float64)
-    per_signal = means_at(_positions(verdicts, at_signal), accepts, len(row_of))
+    per_signal = means_at(of_signal, accepts, len(row_of))
     return means_at(np.where(np.isnan(per_signal), -1, row_of), per_signal, n)
 
 
@@ -209,10 +256,12 @@ def _positions(verdicts: pd.DataFrame, at_signal: Mapping[str, int]) -> IntArray
     return np.array([at_signal.get(name, -1) for name in names], dtype=np.int64)
 
 
-def _matched(verdicts: pd.DataFrame, family: str, at_first: Mapping[str, int]) -> tuple[IntArray, FloatArray]:
-    """Of the `matched` controls of first draws: row of the signal x N_MATCHED + replicate; 1 if accepted."""
-    controls = verdicts[(verdicts["stimulus"] == "matched") & (verdicts["family"] == family)]
+def _matched(verdicts: pd.DataFrame, family: str, at_first: Mapping[str, int]) -> tuple[IntArray, BoolArray]:
+    """Of the `matched` controls of first draws: row of the signal x N_MATCHED + replicate; where they are."""
+    is_matched = ((verdicts["stimulus"] == "matched") & (verdicts["family"] == family)).to_numpy(dtype=bool)
+    controls = verdicts[is_matched]
     rows = _positions(controls, at_first)
-    accepts = accepted(controls).astype(np.float64)
+    is_first = np.zeros(len(verdicts), dtype=bool)
+    is_first[is_matched] = rows >= 0
     replicates = controls["replicate"].to_numpy(dtype=np.int64)[rows >= 0]
-    return rows[rows >= 0] * N_MATCHED + replicates, accepts[rows >= 0]
+    return rows[rows >= 0] * N_MATCHED + replicates, is_first

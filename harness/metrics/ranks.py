@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.acceptance import divide
-from harness.metrics.estimates import LEVEL
+from harness.metrics.estimates import LEVEL, ClipWeights
 from harness.types import FloatArray
 
 MOST_AT_ONCE = 500
@@ -107,7 +107,7 @@ class Comparison:
 
 
 def compare(
-    tables: Sequence[NDArray[np.floating[Any]]], references: Sequence[tuple[str, ...]], weights: FloatArray
+    tables: Sequence[NDArray[np.floating[Any]]], references: Sequence[tuple[str, ...]], weights: ClipWeights
 ) -> Comparison:
     """Make models, at least one, ready to be compared.
 
@@ -218,7 +218,7 @@ def _linear(values: NDArray[np.floating[Any]]) -> tuple[FloatArray, FloatArray, 
     return means, np.where(has_value, values_or_zero - means, 0.0) / counts, int(has_value.any(axis=1).sum())
 
 
-def _critical(draft: Comparison, weights: FloatArray) -> float:
+def _critical(draft: Comparison, weights: ClipWeights) -> float:
     """The 95 % quantile of the largest |t| of any pair, before it is expanded."""
     from scipy.special import ndtri
 

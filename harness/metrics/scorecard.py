@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from harness.families import in_order
 from harness.metrics import classification
 from harness.metrics.acceptance import accepted, at_level_zero
-from harness.metrics.estimates import clip_weights, clustered, wilson
+from harness.metrics.estimates import ClipWeights, clip_weights, clustered, wilson
 from harness.metrics.panels import (
     METRICS,
     RATE_STIMULI,
@@ -126,7 +126,7 @@ class Tally:
         )
 
 
-def resampling_weights(verdicts: pd.DataFrame, task: Task) -> FloatArray:
+def resampling_weights(verdicts: pd.DataFrame, task: Task) -> ClipWeights:
     """(draws, n_clips) the set of resampled clips that all numbers of a task are made of."""
     return clip_weights(int((verdicts["stimulus"] == "whole").sum()), (task.name,))
 
@@ -199,7 +199,7 @@ def _family_score(
     candidate: ModelRef,
     references: list[ReferenceCounts],
     copies: Collection[str],
-    weights: FloatArray,
+    weights: ClipWeights,
 ) -> FamilyScore:
     values = {name: metric.of(panel) for name, metric in METRICS.items()}
     applicable = panel.applicable
@@ -260,7 +260,7 @@ def _family_score(
 
 
 def rates_of(
-    tables: Mapping[str, FloatArray], columns: Mapping[str, Sequence[int]], weights: FloatArray
+    tables: Mapping[str, FloatArray], columns: Mapping[str, Sequence[int]], weights: ClipWeights
 ) -> Rates:
     """The rates over the references whose columns are given, by name of a metric.
 

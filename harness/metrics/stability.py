@@ -18,13 +18,13 @@ import numpy as np
 from harness.dataset.card import format_estimate, markdown_table
 from harness.dataset.suites import Suite
 from harness.metrics.acceptance import accepted, at_level_zero
-from harness.metrics.estimates import clustered, draws_of, from_draws, mean_of_references
+from harness.metrics.estimates import ClipWeights, clustered, draws_of, from_draws, mean_of_references
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import resampling_weights
 from harness.metrics.transfer_curve import median_over_clips
 from harness.schemas import Entry
 from harness.tasks import Task
-from harness.types import Estimate, FloatArray, LabelMap, Mask, ModelRef
+from harness.types import Estimate, LabelMap, Mask, ModelRef
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def stability_of(
     reference: ModelRef,
     family: str,
     judges: Sequence[tuple[ModelRef, LabelMap, pd.DataFrame]],
-    weights: FloatArray,
+    weights: ClipWeights,
 ) -> Stability:
     """Compare the draws of each clip of a reference.
 

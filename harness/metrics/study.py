@@ -20,7 +20,14 @@ from harness.dataset import parquet_schema
 from harness.dataset.suites import Suite
 from harness.metrics import information, likeness
 from harness.metrics.acceptance import accepted
-from harness.metrics.estimates import clip_weights, clustered, from_draws, paired_difference
+from harness.metrics.estimates import (
+    ClipWeights,
+    clip_weights,
+    clustered,
+    draws_of_columns,
+    from_draws,
+    paired_difference,
+)
 from harness.metrics.flat_earth import FlatEarth, assess
 from harness.metrics.paired_evidence import PairedEvidence, evidence_of
 from harness.metrics.pairwise import Compared, compare_judges
@@ -199,7 +206,7 @@ def family_study(
     copies = {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in answers}
     judges = [(entry.model, entry.label_map, frame) for entry, frame in answers]
     panel = build_acceptance(judges, counts, family, copies)
-    weights = clip_weights(len(panel.clip_ids), (task.name,))
+    weights = clip_weights(len(panel.clip_ids), (task.name,)).astype(np.float64)  # once, not in every sum
     names = [model.repo_id for model in panel.models]
     foreign = {name: panel.of_others(panel.source, values) for name, values in panel.acceptance.items()}
     pairs = [(f, g) for f in range(panel.n_references) for g in range(len(names)) if not panel.is_self[f, g]]
@@ -217,16 +224,20 @@ def family_study(
         return clustered(values[:, has_enough], weights, "difference")
 
     at = {pair: i for i, pair in enumerate(pairs)}
+    draws = draws_of_columns(signal, weights)
+
+    def asymmetry_of(a: int, b: int) -> Estimate:
+        there, back = at[a, b], at[b, a]
+        both = signal[:, [there]], signal[:, [back]]
+        return paired_difference(*both, weights, (-1.0, 1.0), (draws[there], draws[back]))
+
     asymmetry = [
-        (
-            panel.models[a],
-            panel.models[b],
-            paired_difference(signal[:, [at[a, b]]], signal[:, [at[b, a]]], weights, (-1.0, 1.0)),
-        )
+        (panel.models[a], panel.models[b], asymmetry_of(a, b))
         for a, b in combinations(range(panel.n_references), 2)
         if (a, b) in at and (b, a) in at
     ]
     values_of_models = {"transfer": foreign["signal"], "lift": foreign["signal"] - foreign["swap"]}
+    codes = _Codes.of(panel)
     level_answers = {entry.model.repo_id: _by_level(frame, levels) for entry, frame in answers}
     return FamilyStudy(
         family=family,
@@ -251,7 +262,8 @@ def family_study(
         asymmetry=tuple(item for item in asymmetry if item[2].n >= MIN_SIGNALS),
         n_asymmetry_left_out=sum(item[2].n < MIN_SIGNALS for item in asymmetry),
         pairs=tuple(
-            _pair(panel, foreign["signal"], f, g, levels, level_answers[names[g]], weights) for f, g in pairs
+            _pair(panel, codes, foreign["signal"], f, g, levels, level_answers[names[g]], weights)
+            for f, g in pairs
         ),
         compared=compare_judges(panel, values_of_models, weights),
         flat_earth=tuple(assess(panel, weights, (task.name, family))),
@@ -264,18 +276,43 @@ def _by_clip(panel: PanelAcceptance, values: FloatArray, pairs: Sequence[tuple[i
     return np.ascontiguousarray(panel.by_clip(values)[judges, :, sources].T)
 
 
+@dataclass(frozen=True, eq=False)
+class _Codes:
+    """Texts of a panel as numbers, in order of the texts."""
+
+    rows: Sequence[IntArray]
+    """Of each reference, which rows are its own."""
+    expected: IntArray
+    """(n,) class of each row."""
+    predicted: IntArray
+    """(n, n_models) verdict on it; -1 for none."""
+
+    @classmethod
+    def of(cls, panel: PanelAcceptance) -> _Codes:
+        import pandas as pd
+
+        rows = [np.flatnonzero(panel.source == f) for f in range(panel.n_references)]
+        expected, predicted = (
+            pd.factorize(texts.ravel(), sort=True)[0].reshape(texts.shape)
+            for texts in (panel.expected, panel.predicted)
+        )
+        return cls(rows, expected, predicted)
+
+
 def _pair(
     panel: PanelAcceptance,
+    codes: _Codes,
     acceptance: FloatArray,
     f: int,
     g: int,
     levels: Mapping[str, IntArray],
     level_answers: Mapping[str, pd.DataFrame],
-    weights: FloatArray,
+    weights: ClipWeights,
 ) -> PairStudy:
-    rows = np.flatnonzero((panel.source == f) & ~np.isnan(acceptance[:, g]))
+    rows = codes.rows[f]
+    rows = rows[~np.isnan(acceptance[rows, g])]
     clip = panel.clip[rows]
-    measure = information.mutual_information(panel.expected[rows], panel.predicted[rows, g], clip)
+    measure = information.mutual_information(codes.expected[rows], codes.predicted[rows, g], clip)
     curve = None
     own_levels = level_answers.get(panel.models[f].repo_id)
     if own_levels is not None:
@@ -309,7 +346,7 @@ def _by_level(frame: pd.DataFrame, levels: Mapping[str, IntArray]) -> dict[str, 
     return {str(reference): group for reference, group in wide.dropna().groupby(level="reference")}
 
 
-def _equal_error_rates(task: Task, answers: Sequence[Answered], weights: FloatArray) -> dict[str, Estimate]:
+def _equal_error_rates(task: Task, answers: Sequence[Answered], weights: ClipWeights) -> dict[str, Estimate]:
     if len(task.labels) != 2:
         return {}
     estimates = {}

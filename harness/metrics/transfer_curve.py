@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.acceptance import means_at
-from harness.metrics.estimates import LEVEL, clustered
+from harness.metrics.estimates import LEVEL, ClipWeights, clustered
 from harness.types import Estimate, FloatArray
 
 MEDIAN = "clip bootstrap, percentile of the median"
@@ -43,7 +43,7 @@ class Curve:
 
 
 def curve_of(
-    acceptance: FloatArray, sizes: NDArray[np.int64], weights: FloatArray, clip: NDArray[np.int64]
+    acceptance: FloatArray, sizes: NDArray[np.int64], weights: ClipWeights, clip: NDArray[np.int64]
 ) -> Curve:
     """Curve and price of one pair.
 
@@ -78,7 +78,7 @@ def stable_level(acceptance: FloatArray) -> NDArray[np.int64]:
     return np.asarray(acceptance.shape[1] - accepts_onward.sum(axis=1), dtype=np.int64)
 
 
-def median_over_clips(values: FloatArray, clip: NDArray[np.int64], weights: FloatArray) -> Estimate:
+def median_over_clips(values: FloatArray, clip: NDArray[np.int64], weights: ClipWeights) -> Estimate:
     """Lower median of (n,) finite values, with its interval over clips; those of one clip share its weight.
 
     Takes the index of the clip of each, and the weights (draws, n_clips); the n of the estimate counts clips.

@@ -24,7 +24,7 @@ from harness.errors import BadSignals
 from harness.families import parse_family
 from harness.metrics import flat_earth, signal_measures
 from harness.metrics.acceptance import accepted
-from harness.metrics.estimates import clip_weights, clustered, median
+from harness.metrics.estimates import ClipWeights, clip_weights, clustered, median
 from harness.metrics.likeness import copies
 from harness.metrics.panel_acceptance import build_acceptance
 from harness.metrics.scorecard import resampling_weights
@@ -183,7 +183,7 @@ def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[flo
     return mel / max(len(sizes), 1), sizes, top_hz
 
 
-def _curve(entry: Entry, frame: pd.DataFrame, weights: FloatArray) -> tuple[Estimate, ...]:
+def _curve(entry: Entry, frame: pd.DataFrame, weights: ClipWeights) -> tuple[Estimate, ...]:
     """Acceptance at each level, an unweighted mean over the other references; draws of a clip averaged."""
     cells = [cell for score in entry.scorecard.families for cell in score.cells]
     is_own = frame["reference"].isin([cell.reference.repo_id for cell in cells if cell.own])

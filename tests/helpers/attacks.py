@@ -20,7 +20,7 @@ from harness.dataset.suites import Suite
 from harness.domains import fft
 from harness.evaluation import stimuli
 from harness.evaluation.units import units_of
-from harness.metrics.estimates import clustered, mean_of_references, paired_difference
+from harness.metrics.estimates import ClipWeights, clustered, mean_of_references, paired_difference
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import lift_by_clip, resampling_weights
 from harness.schemas import Entry
@@ -123,7 +123,7 @@ class Judge:
     """Those that count in its lift."""
     accepted: FloatArray
     """(n_rows,) of the sounds; NaN where it does not know the class."""
-    weights: FloatArray
+    weights: ClipWeights
     """(draws, n_clips) of the task."""
 
     @property
@@ -178,7 +178,7 @@ def gate(values: FloatArray, direction: str, threshold: float) -> NDArray[np.boo
     return values <= threshold if direction == ">" else values >= threshold
 
 
-def rule_alone(sounds: Sounds, feature: str, above: str, below: str, weights: FloatArray) -> Estimate:
+def rule_alone(sounds: Sounds, feature: str, above: str, below: str, weights: ClipWeights) -> Estimate:
     """Highest lift of a model that looks at one feature: a class above a threshold and one below it."""
     values = sounds.rows[feature].to_numpy(dtype=np.float64)
     expected = sounds.rows["expected"].to_numpy(dtype=object)
@@ -209,7 +209,7 @@ def judge_of(entry: Entry, verdicts: pd.DataFrame, sounds: Sounds, task: str, su
     return Judge(entry, sounds, tuple(map(str, counting.columns)), accepted, weights)
 
 
-def lift_of(table: FloatArray, weights: FloatArray) -> Estimate:
+def lift_of(table: FloatArray, weights: ClipWeights) -> Estimate:
     """A lift with its interval."""
     return clustered(table, weights, "difference")
 

@@ -36,7 +36,7 @@ from harness.starter.build.deepfake import UNSEEN
 from harness.starter.build.train import TRAINING
 from harness.starter.recipes import RECIPES, Recipe
 from harness.tasks import TASKS
-from harness.types import N_LEVELS, Estimate, FloatArray
+from harness.types import N_LEVELS, Estimate
 from leaderboard.board.matrix import matrix_of
 from leaderboard.plots import heatmap
 
@@ -205,7 +205,7 @@ def _foreign(entry: Entry, verdicts: pd.DataFrame, family: str) -> tuple[Panel, 
     return panel_of(verdicts, family, offered, entry.label_map.covered), others
 
 
-def _levels(entries: Sequence[tuple[Entry, pd.DataFrame]], weights: FloatArray) -> str:
+def _levels(entries: Sequence[tuple[Entry, pd.DataFrame]], weights: estimates.ClipWeights) -> str:
     """Acceptance at the levels between a minimal signal and its clip, level 7."""
     cells = []
     for level in range(1, N_LEVELS):

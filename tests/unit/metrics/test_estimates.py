@@ -19,9 +19,11 @@ from harness.metrics.estimates import (
     clip_weights,
     clustered,
     draws_of,
+    draws_of_columns,
     from_draws,
     mean_of_references,
     paired_difference,
+    resampled_sums,
     wilson,
 )
 from harness.schemas import from_json, to_json
@@ -106,14 +108,15 @@ def test_clip_weights_drawn_in_chunks_are_those_drawn_one_by_one(n_clips: int, d
         np.bincount(rng.integers(max(n_clips, 1), size=n_clips), minlength=n_clips) for _ in range(draws)
     ]
     weights = clip_weights(n_clips, ("emotion", "pairs"), draws)
-    assert weights.dtype == np.float64
+    assert weights.dtype == np.min_scalar_type(n_clips)
+    assert weights.dtype.kind == "u"
     assert not weights.flags.writeable
     assert np.array_equal(weights, np.array(one_by_one))
 
 
 def test_clip_weights_stay_in_memory_up_to_a_limit_the_ones_used_last(monkeypatch) -> None:
     monkeypatch.setattr(estimates, "_weights", {})
-    monkeypatch.setattr(estimates, "_MAX_BYTES", 2 * 50 * 10 * 8)
+    monkeypatch.setattr(estimates, "_MAX_BYTES", 2 * 50 * 10)
     a, b = (clip_weights(10, (name,), 50) for name in "ab")
     assert clip_weights(10, ("a",), 50) is a
     clip_weights(10, ("c",), draws=50)
@@ -124,6 +127,33 @@ def test_clip_weights_stay_in_memory_up_to_a_limit_the_ones_used_last(monkeypatc
     large = clip_weights(30, ("a",), 50)  # alone above the limit
     assert clip_weights(30, ("a",), 50) is large
     assert len(estimates._weights) == 1
+
+
+@pytest.mark.parametrize("n_clips", [30, 300, 1000, 2500])
+@pytest.mark.parametrize("n_references", [1, 2, 5, 20])
+def test_sums_of_samples_are_those_of_all_counts_in_float64(n_clips: int, n_references: int) -> None:
+    rng = np.random.default_rng(n_clips + n_references)
+    values = rng.integers(0, 17, (n_clips, n_references)) / 16  # sums of these are exact in any order
+    weights = clip_weights(n_clips, ("sums",))
+    is_some = rng.random(n_clips) < 0.8
+    for clips in (None, is_some, np.flatnonzero(is_some)):
+        some = values if clips is None else values[clips]
+        exact = weights.astype(np.float64)
+        counts = exact if clips is None else exact[:, clips]
+        first, second = resampled_sums(weights, some, np.ones_like(some), clips=clips)
+        assert np.array_equal(first, counts @ some)
+        assert np.array_equal(second, counts @ np.ones_like(some))
+
+
+@pytest.mark.parametrize("parts", [4, 3])
+def test_draws_of_columns_are_those_of_each_by_itself(parts: int) -> None:
+    rng = np.random.default_rng(parts)
+    values = rng.integers(0, parts + 1, (40, 6)) / parts
+    values[rng.random(values.shape) < 0.3] = NAN
+    values[1:, 5] = NAN  # in some samples there is nothing
+    weights = clip_weights(40, ("columns",))
+    for column, found in zip(values.T, draws_of_columns(values, weights), strict=True):
+        assert np.array_equal(found, draws_of(column[:, None], weights), equal_nan=True)
 
 
 @given(panels("rate"))

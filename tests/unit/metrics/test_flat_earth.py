@@ -308,6 +308,20 @@ def test_draws_and_controls_are_averaged_and_unanimity_is_asked_of_the_first_dra
     assert np.isnan(copies.of_others(copies.source, signal)).all(), "a near copy counts as the reference"
 
 
+def test_answers_in_another_order_are_those_of_the_same_stimuli():
+    counts = [ReferenceCounts(model_ref(0), MINIMAL, 4, 0, "happy", n_draws=2)]
+    says = {("c1", 1, "swap", 2): "angry", ("c2", 1, "signal", None): "angry"}
+    first, (model, labels, frame) = frame_of(0, {}), frame_of(1, says)
+    panel = build_acceptance([first, (model, labels, frame)], counts, MINIMAL, {})
+    shuffled = frame.sample(frac=1, random_state=1)
+    again = build_acceptance([first, (model, labels, shuffled)], counts, MINIMAL, {})
+    for name, values in panel.acceptance.items():
+        np.testing.assert_array_equal(again.acceptance[name], values)
+    for one, other in ((panel.signals, again.signals), (panel.matched, again.matched)):
+        np.testing.assert_array_equal(one.acceptance, other.acceptance)
+    assert again.predicted.tolist() == panel.predicted.tolist()
+
+
 def test_a_panel_that_was_not_asked_the_same_is_refused():
     counts = [ReferenceCounts(model_ref(0), MINIMAL, 4, 0, "happy", n_draws=2)]
     ref, labels, frame = frame_of(1, {})

@@ -14,6 +14,7 @@ from harness.domains.time_frequency import TimeFrequency
 from harness.extract import runner
 from harness.extract.minimal import Minimal
 from harness.journal import Journal
+from harness.metrics import information
 from harness.metrics.estimates import clip_weights
 from harness.metrics.information import (
     divergence,
@@ -501,3 +502,22 @@ def test_the_median_over_clips_with_one_value_each_is_the_lower_median(values):
     )
     assert result.value == sorted(values)[(len(values) - 1) // 2]
     assert result.low is None or result.low <= result.value <= result.high
+
+
+@pytest.mark.parametrize("n_verdicts", [1, 2, 5])
+def test_tables_of_single_verdicts_are_counted_as_those_of_any(n_verdicts: int) -> None:
+    rng = np.random.default_rng(n_verdicts)
+    n, n_classes = 90, 3
+    of_clip, verdict = rng.integers(n_classes, size=n), np.arange(n) % n_verdicts
+    profiles, profile_of = np.unique(np.eye(n_verdicts)[verdict], axis=0, return_inverse=True)
+    counts = information._shuffled_counts(of_clip, profile_of.reshape(-1), n_classes, len(profiles))
+    shuffled = of_clip[information._orders(n)]
+    assert np.array_equal(
+        counts, information._counts(shuffled, profile_of.reshape(-1), n_classes, len(profiles))
+    )
+    for quick, plain in zip(
+        information._changes_of_one_verdict(counts, profiles),
+        information._changes(counts, profiles),
+        strict=True,
+    ):
+        assert quick == pytest.approx(plain, abs=1e-9)
