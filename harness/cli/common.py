@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.entries.untrusted_text import printable
 from harness.errors import BadInput, BadLabels
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def known_tasks(task_files: Sequence[str]) -> list[Task]:
 
 
 def info(message: str) -> None:
-    """Print a message on stderr."""
-    click.echo(message, err=True)
+    """Print a message on stderr, one line: names of folders and the like may hold anything."""
+    click.echo(printable(message), err=True)
 
 
 def print_json(content: object, indent: int | None = None) -> None:

@@ -270,7 +270,8 @@ def _evaluate(
     if not quiet:
         if sentence := provisional_rank.sentence(entry, suite):
             show_text(sentence)
-        info(f"report: {report}\n")
+        info(f"report: {report}")
+        info("")
     return entry, folder
 
 

@@ -44,5 +44,11 @@ def plain(value: str, longest: int) -> str:
 
 def one_line(message: str, longest: int = 600) -> str:
     """A message without anything that a terminal, a log or a page would act on."""
-    clean = "".join(" " if unicodedata.category(c) in _REFUSED else c for c in message[:longest])
-    return " ".join(clean.split())
+    return " ".join(printable(message[:longest]).split())
+
+
+def printable(message: str) -> str:
+    """A message with a blank for everything that a terminal, a log or a page would act on, line ends too."""
+    if message.isascii() and message.isprintable():
+        return message
+    return "".join(" " if unicodedata.category(c) in _REFUSED else c for c in message)
