@@ -1,4 +1,5 @@
-# `make demo` shows the benchmark at work; `make test` is what CI runs; `make test-all` adds the slow checks in full;
+# `make demo` shows the benchmark at work; `make test` is what CI runs; `make test-all` adds the slow checks in full,
+# which takes hours (`make test-all TESTS=tests/browser`: those of a folder);
 # `make docs` builds the documentation into build/docs, `make docs-serve` shows it while it is written, `make docs-test`
 # runs everything in it;
 # `make coverage` says which lines the unit tests do not reach; `make test-lowest` runs them with the lowest versions
@@ -27,7 +28,7 @@ test: $(VENV)/.installed-test lint
 	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.installed-test lint
-	$(PYTEST)
+	$(PYTEST) $(TESTS)
 
 # Commands that the tests start are counted, too.
 coverage: $(VENV)/.installed-test
