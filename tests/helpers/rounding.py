@@ -37,12 +37,12 @@ def leads() -> Iterator[list[float]]:
     """
     seen: list[float] = []
 
-    def lead(logits: Any, is_expected: Any) -> float:
-        value = honest(logits, is_expected)
-        seen.append(abs(value - MIN_MARGIN))
-        return value
+    def margins(logits: Any, is_expected: Any) -> Any:
+        values = honest(logits, is_expected)
+        seen.extend(abs(value - MIN_MARGIN) for value in values.tolist())
+        return values
 
-    honest = objectives.margin
+    honest = objectives._margins
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(objectives, "margin", lead)
+        patch.setattr(objectives, "_margins", margins)
         yield seen
