@@ -36,12 +36,7 @@ PROCESSORS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 """Variables that torch, oneDNN, MKL and OpenBLAS read when they are opened."""
 
 NUMERIC = (
-    *(
-        "unit/models/test_classifiers.py",
-        "unit/models/test_loading.py",
-        "unit/test_audio.py",
-        "unit/test_spectra.py",
-    ),
+    *("unit/models/test_classifiers.py", "unit/models/test_loading.py", "unit/test_audio.py", "unit/domains"),
     *("unit/evaluation", "unit/extract", "unit/metrics", "unit/starter", "unit/entries/test_compare.py"),
     *("integration/test_verify.py", "integration/test_walkthrough.py", "integration/test_attacks.py"),
 )
@@ -102,6 +97,10 @@ def test_every_architecture_is_alike_on_every_processor(tmp_path: Path) -> None:
         asked(processor, tmp_path / str(i), toy_models.ARCHITECTURES)
     for i in range(1, len(PROCESSORS)):
         assert_alike(tmp_path / "0", tmp_path / str(i), toy_models.ARCHITECTURES)
+
+
+def test_tests_with_numbers_are_where_they_are_named() -> None:
+    assert [name for name in NUMERIC if not (ROOT / "tests" / name).exists()] == []
 
 
 @pytest.mark.slow
