@@ -38,6 +38,10 @@ CALLS += ((Path, "write_text"), (Path, "write_bytes"))
 """What asks a disk for room."""
 
 
+IN_CACHE = " in the cache"
+"""What cannot be kept there is made again next time, without a word."""
+
+
 def run(*words: object) -> int:
     return cli.run([str(word) for word in words])
 
@@ -88,9 +92,8 @@ def full_at(k: int | None, error: int = errno.ENOSPC) -> Iterator[list[str]]:
 
     def counting(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*given: Any, **named: Any) -> Any:
-            if any(isinstance(one, str | Path) and cache in Path(one).parents for one in given):
-                return real(*given, **named)  # what cannot be kept there is made again, without a word
-            calls.append(name)
+            is_cached = any(isinstance(one, str | Path) and cache in Path(one).parents for one in given)
+            calls.append(name + IN_CACHE * is_cached)
             if k is not None and len(calls) >= k:
                 raise OSError(error, os.strerror(error))
             return real(*given, **named)
@@ -163,6 +166,10 @@ def test_a_disk_that_is_full_at_any_call_is_one_line(world, tmp_path, undisturbe
             code = run(*COMMANDS[verb](root))
         err = capsys.readouterr().err
         assert len(calls) >= k
+        if all(call.endswith(IN_CACHE) for call in calls[k - 1 :]):
+            assert code == 0, (k, calls[k - 1], err)
+            assert contents(root) == whole, (k, calls[k - 1])
+            continue
         assert code == 2, (k, calls[k - 1], err)
         [line] = [line for line in err.splitlines() if line.startswith("goodenough: ")]
         assert "no room left on the disk" in line, (k, calls[k - 1], err)

@@ -9,6 +9,7 @@ import pytest
 from harness import cli
 from harness.entries import store, validate
 from tests.helpers import toy_models
+from tests.helpers.checked_entries import checked_entries
 from tests.helpers.corpus import make_corpus
 
 LABELS = ("neu", "hap", "ang", "sad")
@@ -32,15 +33,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Folders of entries that were checked."""
-    folders: list[Path] = []
-    genuine = validate.validate_entry
-
-    def noted(folder: Path, *args: object, **options: bool) -> list[str]:
-        folders.append(folder)
-        return genuine(folder, *args, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(validate, "validate_entry", noted)
-    return folders
+    return checked_entries(monkeypatch)
 
 
 def test_a_new_entry_is_checked_once(root: Path, tmp_path: Path, checked: list[Path]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from harness.entries import store, valid_marks, validate
 from harness.entries.valid_marks import ValidMarks, mark_of, problems_of
 from harness.tasks import TASKS
+from tests.helpers.checked_entries import checked_entries
 from tests.helpers.entries import make_entry
 
 ALL = (*TASKS.values(),)
@@ -26,15 +27,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The entries that were checked, in turn."""
-    folders: list[Path] = []
-    check = validate.validate_entry
-
-    def noted(folder: Path, *arguments: Any, **options: Any) -> list[str]:
-        folders.append(folder)
-        return check(folder, *arguments, **options)
-
-    monkeypatch.setattr(validate, "validate_entry", noted)
-    return folders
+    return checked_entries(monkeypatch)
 
 
 def test_a_valid_entry_is_checked_once(folder: Path, tmp_path: Path, checked: list[Path]) -> None:
